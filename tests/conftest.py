@@ -1,4 +1,17 @@
 """What every test stands on: numbers are the CPU's, and every notebook is a test."""
+
 import os
 
-os.environ.setdefault("NBKIT_DEVICE", "cpu")
+import pytest
+
+NOTEBOOK_CELL_SECONDS = 120
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Plain `pytest` runs the notebooks strictly; without nbval (`pytest -m gpu` on a bare machine) it goes without."""
+    os.environ["NBKIT_DEVICE"] = "cpu"
+    if hasattr(config.option, "nbval"):
+        config.option.nbval = True
+        config.option.nbval_current_env = True
+        config.option.nbval_cell_timeout = NOTEBOOK_CELL_SECONDS
+        config.option.nbval_sanitize_with = str(config.rootpath / "tests" / "notebooks" / "sanitize.cfg")

@@ -1,0 +1,90 @@
+"""Masks that pruning leaves: the largest weights of given matrices or kernels, or a random choice of the same size."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from nbkit.device import spawn_generators
+from nbkit.errors import NbkitError, check_choice, check_number
+from nbkit.topology.layer import EdgeLayer, Layer
+
+__all__ = ["magnitude_pruned", "random_pruned"]
+
+
+def magnitude_pruned(weights: Sequence[object], density: float, *, scope: str = "layer") -> list[Layer]:
+    """The wires of the largest weights: magnitude pruning, per layer or over the whole network.
+
+    Exactly round(density * size) entries stay in each scope. Of equal magnitudes the earlier stays (earlier layer,
+    then row, then column), so the choice repeats. Nodes may end up dead.
+
+    Args:
+        weights: one array a layer, (n_out, n_in), or kernels (c_out, c_in, k, k), which are pruned whole, by norm.
+        density: kept fraction, in (0, 1].
+        scope: "layer" (LMP) or "network" (GMP).
+
+    Returns:
+        A Layer of shape (n_in, n_out) for each array.
+
+    Raises:
+        NbkitError: no weights, an array that is neither 2-D nor 4-D or not finite, a density outside (0, 1].
+
+    Source:
+        Esguerra et al. 2023, section IV (LMP and GMP).
+    """
+    who = "magnitude_pruned"
+    scores = _check_scores(who, weights)
+    fraction = check_number(who, "density", density, above=0.0, at_most=1.0)
+    check_choice(who, "scope", scope, ("layer", "network"))
+    if scope == "layer":
+        return [_layer(_largest(score, fraction), "largest weights of the layer") for score in scores]
+    kept = _largest(np.concatenate([score.ravel() for score in scores]), fraction)
+    parts = np.split(kept, np.cumsum([score.size for score in scores])[:-1])
+    return [_layer(part.reshape(s.shape), "largest weights of the network") for part, s in zip(parts, scores)]
+
+
+def random_pruned(
+    weights: Sequence[object], density: float, *, seed: int | np.random.Generator | None = 0
+) -> list[Layer]:
+    """The wires of a uniformly random choice of each layer's weights, round(density * size) of them: LRP.
+
+    Args and errors as `magnitude_pruned`; only the shapes of the weights matter.
+
+    Source:
+        Esguerra et al. 2023, section IV (LRP).
+    """
+    who = "random_pruned"
+    scores = _check_scores(who, weights)
+    fraction = check_number(who, "density", density, above=0.0, at_most=1.0)
+    generators = spawn_generators(seed, len(scores))
+    draws = [generator.permutation(score.size).reshape(score.shape) for generator, score in zip(generators, scores)]
+    return [_layer(_largest(draw, fraction), "random choice of weights") for draw in draws]
+
+
+def _check_scores(who: str, weights: Sequence[object]) -> list[np.ndarray]:
+    """The magnitude of every entry, or the norm of every kernel, each (n_out, n_in)."""
+    if isinstance(weights, (np.ndarray, torch.Tensor)) or not len(weights):
+        raise NbkitError(f"{who}: weights must be a list with one array a layer, got {type(weights).__name__}.")
+    scores = []
+    for position, weight in enumerate(weights, start=1):
+        array = weight.detach().cpu().numpy() if isinstance(weight, torch.Tensor) else np.asarray(weight)
+        if array.ndim not in (2, 4) or array.size == 0 or not np.isfinite(array).all():
+            raise NbkitError(
+                f"{who}: entry {position} of weights must be finite, (n_out, n_in) or (c_out, c_in, k, k), "
+                f"got shape {array.shape}. Give finite matrices or kernels."
+            )
+        scores.append(np.abs(array) if array.ndim == 2 else np.linalg.norm(array, axis=(2, 3)))
+    return scores
+
+
+def _largest(scores: np.ndarray, density: float) -> np.ndarray:
+    n_kept = round(Fraction(str(density)) * scores.size)
+    kept = np.zeros(scores.size, dtype=bool)
+    kept[np.argsort(-scores.ravel(), kind="stable")[:n_kept]] = True
+    return kept.reshape(scores.shape)
+
+
+def _layer(mask: np.ndarray, description: str) -> Layer:
+    targets, sources = np.nonzero(mask)
+    return EdgeLayer(mask.shape[1], mask.shape[0], sources, targets, description=description)

@@ -1,0 +1,31 @@
+"""Pictures: arrays in, `plotly.graph_objects.Figure` out; knows no network and no widget."""
+
+from nbkit.figures.curves import Curve, curve_traces, curves_figure
+from nbkit.figures.matrix import matrices_figure, matrix_figure
+from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
+from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
+from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
+from nbkit.figures.wiring import wiring_axes, wiring_figure, wiring_traces
+
+__all__ = [
+    "FAMILY_COLOURS",
+    "INK",
+    "MAGNITUDE",
+    "PAPER",
+    "SIGNED",
+    "Curve",
+    "block_adjacency_figure",
+    "curve_traces",
+    "curves_figure",
+    "decision_trees_figure",
+    "density_surface_figure",
+    "kronecker_figure",
+    "matrices_figure",
+    "matrix_figure",
+    "spectrum_figure",
+    "spectrum_traces",
+    "wiring_axes",
+    "wiring_figure",
+    "wiring_traces",
+    "wrapped_title",
+]

@@ -1,0 +1,162 @@
+"""Who can hear whom: reachability in the boolean semiring, bit-packed, and its growth with depth."""
+
+from collections.abc import Iterator
+
+import torch
+
+from nbkit.device import check_memory
+from nbkit.errors import check_integer
+from nbkit.measure.cones import cone
+from nbkit.measure.paths import is_translation_invariant
+from nbkit.topology import Layer, Topology
+
+__all__ = ["is_path_connected", "reach_fractions", "reachability"]
+
+_WORD = 64  # start nodes in one int64 word
+GatherPlan = list[tuple[torch.Tensor, torch.Tensor]]
+_DENSE_DEGREE = 128  # above this in-degree a float matrix product beats OR over the wires
+
+
+def reachability(
+    topology: Topology, start: int = 0, stop: int | None = None, *, device: str | torch.device = "cpu"
+) -> torch.Tensor:
+    """Which nodes of layer `start` reach which nodes of layer `stop`: true where at least one path runs.
+
+    Args:
+        topology: the wires.
+        start, stop: layers of nodes, 0 <= start < stop <= number of layers of wires (default the last).
+        device: where it is computed and returned.
+
+    Returns:
+        bool (n_start, n_stop), rows are the nodes of `start`.
+
+    Raises:
+        NbkitError: layers out of order, or a matrix beyond the memory budget.
+
+    Source:
+        Esguerra et al. 2023, section III.C, in the boolean semiring; the paper's products in F_2 lose every pair with
+        an even number of paths.
+    """
+    who = "reachability"
+    start = check_integer(who, "start", start, at_least=0, at_most=len(topology) - 1)
+    stop = check_integer(who, "stop", len(topology) if stop is None else stop, at_least=start + 1, at_most=len(topology))
+    part = topology[start:stop]
+    _check_reach_memory(who, part)
+    for words in _reach_words(part, torch.device(device)):
+        pass
+    return _unpack(words)[:, : part.sizes[0]].T.contiguous()
+
+
+def reach_fractions(topology: Topology, *, device: str | torch.device = "cpu") -> torch.Tensor:
+    """The fraction of (input, node) pairs that are joined, after 1, 2, ... layers.
+
+    Returns:
+        float64 (number of layers,), each in [0, 1].
+
+    Raises:
+        NbkitError: a matrix beyond the memory budget.
+
+    Source:
+        Esguerra et al. 2023, Fig. 8.
+    """
+    _check_reach_memory("reach_fractions", topology)
+    n_in = topology.sizes[0]
+    counts = [int(_unpack(words).sum()) for words in _reach_words(topology, torch.device(device))]
+    return torch.tensor([count / (n_in * n) for count, n in zip(counts, topology.sizes[1:])], dtype=torch.float64)
+
+
+def is_path_connected(topology: Topology) -> bool:
+    """Whether every input reaches every output.
+
+    Forms no more than is needed: one cone where all inputs are alike (RadiX-Nets and Cayley cascades of any size),
+    else 64 inputs at a time, stopping at the first that fails.
+
+    Source:
+        Robinett & Kepner 2019, section II (path-connectedness).
+    """
+    n_in, n_out = topology.sizes[0], topology.sizes[-1]
+    if is_translation_invariant(topology):
+        return cone(topology, 0)[-1].size == n_out
+    for first in range(0, n_in, _WORD):
+        inputs = torch.arange(first, min(first + _WORD, n_in))
+        words = torch.zeros((n_in, 1), dtype=torch.int64)
+        words[inputs, 0] = _bits(inputs - first)
+        for layer in topology:
+            words = _advance(words, layer, _gather_plan(layer, words.device))
+        if not (words == _bits(torch.arange(len(inputs))).sum()).all():
+            return False
+    return True
+
+
+def _check_reach_memory(who: str, topology: Topology) -> None:
+    n_start = topology.sizes[0]
+    n_bytes = 2 * n_start * max(topology.sizes) // 8 + 3 * n_start * topology.sizes[-1]
+    check_memory(who, n_bytes + 16 * max(layer.n_edges for layer in topology), lower="the number of nodes")
+
+
+def _reach_words(topology: Topology, device: torch.device) -> Iterator[torch.Tensor]:
+    """After each layer, (nodes, words): bit b of word w says that start node 64 w + b reaches the node."""
+    n = topology.sizes[0]
+    nodes = torch.arange(n, device=device)
+    words = torch.zeros((n, -(-n // _WORD)), dtype=torch.int64, device=device)
+    words[nodes, nodes // _WORD] = _bits(nodes % _WORD)
+    plans: dict[int, GatherPlan | None] = {}
+    for layer in topology:
+        if id(layer) not in plans:
+            plans[id(layer)] = _gather_plan(layer, device)
+        words = _advance(words, layer, plans[id(layer)])
+        yield words
+
+
+def _advance(words: torch.Tensor, layer: Layer, plan: GatherPlan | None) -> torch.Tensor:
+    """One layer further: every output is the OR of its predecessors' words."""
+    if plan is None:
+        return _advance_dense(words, layer)
+    reached = torch.zeros((layer.n_out, words.shape[1]), dtype=torch.int64, device=words.device)
+    for outputs, inputs in plan:
+        if len(outputs) == layer.n_out:
+            reached |= words[inputs]
+        else:
+            reached[outputs] |= words[inputs]
+    return reached
+
+
+def _gather_plan(layer: Layer, device: torch.device) -> GatherPlan | None:
+    """(outputs, inputs) pairs: the k-th holds the k-th predecessor of every output that has more than k.
+
+    None where some output has so many predecessors that the float product is faster.
+    """
+    sources, targets = layer.edge_index()
+    targets, order = torch.sort(targets, stable=True)
+    degrees = torch.bincount(targets, minlength=layer.n_out)
+    if degrees.max() > _DENSE_DEGREE:
+        return None
+    rank = torch.arange(len(targets)) - torch.repeat_interleave(degrees.cumsum(0) - degrees, degrees)
+    by_rank = torch.argsort(rank, stable=True)
+    sizes = torch.bincount(rank).tolist()
+    outputs, inputs = targets[by_rank].to(device), sources[order][by_rank].to(device)
+    return list(zip(outputs.split(sizes), inputs.split(sizes)))
+
+
+def _advance_dense(words: torch.Tensor, layer: Layer) -> torch.Tensor:
+    """The same by a float product: sums of non-negative terms never round to zero."""
+    bits = _unpack(words).to(torch.float32)
+    return _pack(layer.mask().to(words.device, torch.float32) @ bits > 0)
+
+
+def _bits(positions: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(positions) << positions
+
+
+def _unpack(words: torch.Tensor) -> torch.Tensor:
+    """Words (n, w) as bools (n, 64 w)."""
+    octets = words.contiguous().view(torch.uint8)
+    shifts = torch.arange(8, dtype=torch.uint8, device=words.device)
+    return ((octets[:, :, None] >> shifts) & 1).view(torch.bool).flatten(1)
+
+
+def _pack(bits: torch.Tensor) -> torch.Tensor:
+    """Bools (n, 64 w) as words (n, w)."""
+    shifts = torch.arange(_WORD, device=bits.device)
+    return (bits.view(len(bits), -1, _WORD).to(torch.int64) << shifts).sum(dim=2)
+

@@ -1,0 +1,220 @@
+"""Singular values, eigenvalues and components of wires, and what "Ramanujan" can mean for them."""
+
+import math
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import scipy.sparse.csgraph
+import torch
+
+from nbkit.device import check_memory
+from nbkit.errors import NbkitError, check_number
+from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, XorLayer
+from nbkit.topology.expander import binary_rank
+
+__all__ = ["SpectralGap", "adjacency_spectrum", "multiplicities", "n_components", "singular_values", "spectral_gap"]
+
+
+def singular_values(matrix_or_layer: object) -> torch.Tensor:
+    """The singular values of a matrix, or of a layer's 0/1 biadjacency.
+
+    A Cayley layer is diagonalised by the characters of its group (FFT, or Walsh-Hadamard), a Kronecker layer by its
+    factors, and listed edges one connected component at a time, components of one shape together: the cost is that of
+    the blocks, not of the width.
+
+    Args:
+        matrix_or_layer: a Layer, or a finite 2-D array or tensor, any real or complex dtype.
+
+    Returns:
+        float64 (min(n_in, n_out),), descending.
+
+    Raises:
+        NbkitError: not a matrix, or NaN or infinite entries; a result beyond the memory budget.
+    """
+    if isinstance(matrix_or_layer, Layer):
+        layer = matrix_or_layer
+        check_memory("singular_values", 64 * min(layer.shape), lower="the number of nodes in the layer")
+        return _layer_values(layer)
+    matrix = torch.as_tensor(matrix_or_layer).detach()
+    matrix = matrix.to(torch.complex128 if matrix.is_complex() else torch.float64)
+    if matrix.ndim != 2 or not matrix.isfinite().all():
+        raise NbkitError(
+            f"singular_values: matrix must be 2-D and finite, got shape {tuple(matrix.shape)}"
+            f"{'' if matrix.isfinite().all() else ' with NaN or infinite entries'}. Give a Layer or a finite matrix."
+        )
+    return torch.linalg.svdvals(matrix)
+
+
+def multiplicities(values: object, *, tolerance: float = 1e-6) -> list[tuple[float, int]]:
+    """Distinct values and how often each occurs, descending; values within the tolerance of their neighbour are one.
+
+    Args:
+        values: real numbers in any order, (n,).
+        tolerance: largest gap inside one group, > 0.
+
+    Returns:
+        (mean of the group, number of members) for each group.
+    """
+    tolerance = check_number("multiplicities", "tolerance", tolerance, above=0.0)
+    ordered = np.sort(np.asarray(values, dtype=np.float64))[::-1]
+    groups = np.split(ordered, np.flatnonzero(np.diff(ordered) < -tolerance) + 1)
+    return [(float(group.mean()), len(group)) for group in groups if len(group)]
+
+
+def adjacency_spectrum(layer: Layer) -> torch.Tensor:
+    """The eigenvalues of the layer's bipartite graph, [[0, B], [B^T, 0]].
+
+    They are plus and minus each singular value of B, and |n_in - n_out| further zeros.
+
+    Returns:
+        float64 (n_in + n_out,), descending.
+
+    Source:
+        Esguerra et al. 2023, Fig. 7.
+    """
+    values = singular_values(layer)
+    zeros = torch.zeros(abs(layer.n_in - layer.n_out), dtype=torch.float64)
+    return torch.cat([values, zeros, -values.flip(0)])
+
+
+def n_components(layer: Layer) -> int:
+    """The number of connected components of the layer's bipartite graph; an isolated node is one of its own.
+
+    In closed form for Cayley and mixed-radix layers: a mixed-radix layer of place value v has v components.
+    """
+    if isinstance(layer, CirculantLayer):
+        return reduce(math.gcd, (offset - layer.offsets[0] for offset in layer.offsets), layer.n)
+    if isinstance(layer, XorLayer):
+        return layer.n // 2 ** binary_rank([element ^ layer.generators[0] for element in layer.generators])
+    if isinstance(layer, KroneckerLayer):
+        return n_components(layer.base)
+    return int(_component_labels(layer)[0])
+
+
+@dataclass(frozen=True)
+class SpectralGap:
+    """What the spectrum of one layer says about expansion.
+
+    Attributes:
+        first, second: the two largest singular values, counted with multiplicity.
+        bound: sqrt(c - 1) + sqrt(d - 1) for largest out-degree c and in-degree d.
+        n_components: connected components; with more than one, second equals first for regular layers.
+        is_regular: whether all inputs, and all outputs, have one degree; the bound is about such graphs only.
+    """
+
+    first: float
+    second: float
+    bound: float
+    n_components: int
+    is_regular: bool
+
+    @property
+    def gap(self) -> float:
+        """first - second."""
+        return self.first - self.second
+
+    @property
+    def is_ramanujan(self) -> bool:
+        """Whether the layer is a Ramanujan graph: connected, regular, and second <= bound."""
+        return self.is_regular and self.n_components == 1 and self.second <= self.bound + 1e-9
+
+    @property
+    def statement(self) -> str:
+        """The verdict in a sentence."""
+        numbers = f"s1 = {self.first:.4g}, s2 = {self.second:.4g}, bound {self.bound:.4g}"
+        if self.n_components > 1:
+            return f"{self.n_components} separate components: no gap, no expander as a whole ({numbers})."
+        if not self.is_regular:
+            return f"connected, but not regular: the Ramanujan bound does not apply ({numbers})."
+        return f"connected and {'' if self.is_ramanujan else 'not '}Ramanujan ({numbers})."
+
+
+def spectral_gap(layer: Layer) -> SpectralGap:
+    """The spectral gap of a layer's bipartite graph, with the honest statement about Ramanujan.
+
+    An SAO layer with more than one block has second = first = sqrt(c d): every component is complete bipartite and
+    trivially Ramanujan, the layer as a whole has no gap.
+
+    Source:
+        Esguerra et al. 2023, section III.B, whose "second eigenvalue 0" counts distinct eigenvalues.
+    """
+    values = [*singular_values(layer)[:2].tolist(), 0.0][:2]
+    degrees = [layer.out_degrees(), layer.in_degrees()]
+    return SpectralGap(
+        first=values[0],
+        second=values[1],
+        bound=sum(math.sqrt(max(0, int(degree.max()) - 1)) for degree in degrees),
+        n_components=n_components(layer),
+        is_regular=all(degree.min() == degree.max() for degree in degrees),
+    )
+
+
+def _layer_values(layer: Layer) -> torch.Tensor:
+    if isinstance(layer, CirculantLayer):
+        indicator = torch.zeros(layer.n, dtype=torch.float64)
+        indicator[list(layer.offsets)] = 1.0
+        return _descending(torch.fft.fft(indicator).abs())
+    if isinstance(layer, XorLayer):
+        return _descending(_walsh_hadamard(layer).abs())
+    if isinstance(layer, KroneckerLayer):
+        values = math.sqrt(layer.blocks_in * layer.blocks_out) * _layer_values(layer.base)
+        return torch.cat([values, values.new_zeros(min(layer.shape) - len(values))])
+    return _component_values(layer)
+
+
+def _descending(values: torch.Tensor) -> torch.Tensor:
+    return values.sort(descending=True).values
+
+
+def _walsh_hadamard(layer: XorLayer) -> torch.Tensor:
+    """The characters of the binary group summed over the generators, by the fast transform."""
+    sums = torch.zeros(layer.n, dtype=torch.float64)
+    sums[list(layer.generators)] = 1.0
+    for bit in range(layer.n.bit_length() - 1):
+        low, high = sums.view(-1, 2, 1 << bit).unbind(dim=1)
+        sums = torch.stack([low + high, low - high], dim=1).flatten()
+    return sums
+
+
+def _component_labels(layer: Layer) -> tuple[int, np.ndarray]:
+    """The number of components and the component of each node, inputs first."""
+    sources, targets = layer.edge_index().numpy()
+    n_nodes = layer.n_in + layer.n_out
+    ones = np.ones(len(sources), dtype=np.int8)
+    graph = scipy.sparse.coo_array((ones, (sources, targets + layer.n_in)), shape=(n_nodes, n_nodes))
+    return scipy.sparse.csgraph.connected_components(graph, directed=False)
+
+
+def _component_values(layer: Layer) -> torch.Tensor:
+    """The singular values of listed edges: one batched decomposition for all components of one shape."""
+    count, labels = _component_labels(layer)
+    n_inputs = np.bincount(labels[: layer.n_in], minlength=count)
+    n_outputs = np.bincount(labels[layer.n_in :], minlength=count)
+    within = np.concatenate([_rank_within(labels[: layer.n_in]), _rank_within(labels[layer.n_in :])])
+    sources, targets = layer.edge_index().numpy()
+    component = labels[sources]
+    found = [np.zeros(0)]
+    for n_in, n_out in set(zip(n_inputs[n_outputs > 0].tolist(), n_outputs[n_outputs > 0].tolist())):
+        members = np.flatnonzero((n_inputs == n_in) & (n_outputs == n_out))
+        if n_in == 0:
+            continue
+        check_memory("singular_values", 24 * len(members) * n_in * n_out, lower="the number of nodes in the layer")
+        chosen = np.isin(component, members)
+        blocks = np.zeros((len(members), n_in, n_out))
+        block = np.searchsorted(members, component[chosen])
+        blocks[block, within[sources[chosen]], within[targets[chosen] + layer.n_in]] = 1.0
+        found.append(np.linalg.svd(blocks, compute_uv=False).ravel())
+    values = np.zeros(min(layer.shape))
+    nonzero = np.concatenate(found)
+    values[: len(nonzero)] = nonzero
+    return _descending(torch.from_numpy(values))
+
+
+def _rank_within(labels: np.ndarray) -> np.ndarray:
+    """Each node's position among the nodes of its component."""
+    order = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[order], labels[order])
+    ranks = np.empty(len(labels), dtype=np.int64)
+    ranks[order] = np.arange(len(labels)) - starts
+    return ranks

@@ -1,0 +1,150 @@
+"""The ledger: what the papers claim, computed again here. A chapter's claims stand in the module beside this one."""
+
+import html
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nbkit.errors import NbkitError, check_choice
+
+__all__ = ["PAPERS", "Claim", "Ledger", "all_claims", "claim", "ledger"]
+
+PAPERS = {
+    "RadiX-Net": "Robinett & Kepner 2019",
+    "X-Net": "Prabhu, Varma & Namboodiri 2018",
+    "trajectory growth": "Price & Tanner 2019",
+    "SAO": "Esguerra et al. 2023",
+    "radial networks": "Ganev, van Laarhoven & Walters 2021",
+    "RBV²": "Parhi, Wolf & Nowak 2021",
+}
+
+_REGISTERED: dict[tuple[str, str, str], "Claim"] = {}  # keyed, so that a chapter imported again replaces its own
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a paper, what it says there, what must come out here, and the function that computes it."""
+
+    notebook: str
+    paper: str
+    place: str
+    statement: str
+    theirs: str
+    ours: str
+    correction: str
+    reason: str
+    compute: Callable[[], object]
+
+    @property
+    def verdict(self) -> str:
+        """`agrees`, `corrected` (the paper is wrong; the correction says how it should read) or `not reproduced`."""
+        return "corrected" if self.correction else "not reproduced" if self.reason else "agrees"
+
+    def check(self) -> str:
+        """Compute the value and return its text.
+
+        Raises:
+            AssertionError: it is not the value registered as ours, so the ledger would tell an untruth.
+        """
+        computed = str(self.compute())
+        if computed != self.ours:
+            raise AssertionError(f"{self.paper}, {self.place}: the ledger says {self.ours!r}, computed {computed!r}.")
+        return computed
+
+
+def claim(
+    *,
+    notebook: str,
+    paper: str,
+    place: str,
+    statement: str,
+    theirs: str,
+    ours: str | None = None,
+    correction: str = "",
+    reason: str = "",
+) -> Callable[[Callable[[], object]], Callable[[], object]]:
+    """Register a function without arguments as the computation behind one claim of a paper.
+
+    Args:
+        notebook: number of the notebook whose ledger shows it, such as "01".
+        paper: a key of PAPERS.
+        place: where it stands there, such as "Theorem 1".
+        statement: what is claimed, in our own words.
+        theirs: the paper's value, as text.
+        ours: the text that the function's result must have; default: the paper's.
+        correction: the correct statement, where the paper is wrong.
+        reason: why it was not reproduced, where it was not.
+
+    Raises:
+        NbkitError: an unknown paper; a correction and a reason; another value than theirs and neither of them.
+    """
+    check_choice("claim", "paper", paper, PAPERS)
+    ours = theirs if ours is None else ours
+    if correction and reason:
+        raise NbkitError(f"claim: correction and reason exclude each other, got both for {place}. Give one of them.")
+    if ours != theirs and not (correction or reason):
+        raise NbkitError(
+            f"claim: ours must be the paper's value {theirs!r} unless a correction or a reason is given, "
+            f"got {ours!r} for {place}. Say what the correct statement is, or why it was not reproduced."
+        )
+
+    def register(compute: Callable[[], object]) -> Callable[[], object]:
+        entry = Claim(notebook, paper, place, statement, theirs, ours, correction, reason, compute)
+        _REGISTERED[paper, place, statement] = entry
+        return compute
+
+    return register
+
+
+def all_claims() -> list[Claim]:
+    """Every registered claim, chapter by chapter, in the order of the modules beside this one."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return sorted(_REGISTERED.values(), key=lambda entry: entry.notebook)
+
+
+def ledger(notebook: str) -> "Ledger":
+    """The claims of one notebook, each computed now; shown as a table in a notebook and as text elsewhere.
+
+    Raises:
+        NbkitError: no claim is registered for that notebook.
+        AssertionError: a claim's value is no longer what the ledger says.
+    """
+    rows = [entry for entry in all_claims() if entry.notebook == notebook]
+    if not rows:
+        known = ", ".join(sorted({entry.notebook for entry in all_claims()}))
+        raise NbkitError(f"ledger: notebook must be one of {known}, got {notebook!r}. Use a notebook's number.")
+    for row in rows:
+        row.check()
+    return Ledger(tuple(rows))
+
+
+@dataclass(frozen=True, repr=False)
+class Ledger:
+    """Rows of claims that hold: claim · paper · here · verdict, and the correct statement where the paper is wrong."""
+
+    rows: tuple[Claim, ...]
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{row.verdict}: {row.statement} ({row.paper}, {row.place}). Paper: {row.theirs}. Here: {row.ours}."
+            + (f" {row.correction}{row.reason}" if row.verdict != "agrees" else "")
+            for row in self.rows
+        )
+
+    def _repr_html_(self) -> str:
+        marks = {"agrees": "✓ agrees", "corrected": "✎ corrected", "not reproduced": "– not reproduced"}
+        body = "".join(
+            "<tr>"
+            + _cells(row.statement, f"{row.paper}, {row.place}", row.theirs, row.ours)
+            + f"<td style='text-align: left'><b>{marks[row.verdict]}</b>{'<br>' * (row.verdict != 'agrees')}"
+            + f"{html.escape(row.correction + row.reason)}</td></tr>"
+            for row in self.rows
+        )
+        head = "".join(f"<th>{title}</th>" for title in ("claim", "where", "paper", "here", "agrees?"))
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _cells(*texts: str) -> str:
+    return "".join(f"<td style='text-align: left'>{html.escape(text)}</td>" for text in texts)

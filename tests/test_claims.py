@@ -1,0 +1,78 @@
+"""The ledger: every claim of every paper holds here, and a claim that does not is noticed."""
+
+import pytest
+
+from nbkit import claims
+from nbkit.errors import NbkitError
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """An empty ledger, so that a test's own claims do not stay."""
+    monkeypatch.setattr(claims, "_REGISTERED", {})
+    monkeypatch.setattr(claims, "__path__", [])
+
+
+def made_up(compute, **options):
+    settings = {"notebook": "99", "paper": "SAO", "place": "Table 1", "statement": "1 < 2 & 2 > 1", "theirs": "3"}
+    claims.claim(**(settings | options))(compute)
+
+
+@pytest.mark.parametrize("entry", claims.all_claims(), ids=lambda entry: f"{entry.notebook} {entry.place}")
+def test_claim_holds(entry):
+    entry.check()
+
+
+def test_theorem_1_is_corrected_from_16_to_8_paths():
+    # By hand: 2 * 2 * 4 * 2 routes leave each input and fall evenly on 4 outputs: 8, where 4 ** 2 = 16 is printed.
+    [row] = [row for row in claims.ledger("01").rows if row.compute.__name__ == "theorem_1"]
+    assert (row.theirs, row.ours, row.verdict) == ("16", "8", "corrected")
+
+
+def test_a_claim_whose_value_has_changed_stops_the_ledger(registry):
+    made_up(lambda: 4)
+    with pytest.raises(AssertionError, match="SAO, Table 1: the ledger says '3', computed '4'"):
+        claims.ledger("99")
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict"),
+    [
+        ({}, "agrees"),
+        ({"ours": "4", "correction": "It is four."}, "corrected"),
+        ({"ours": "-", "reason": "It takes a cluster."}, "not reproduced"),
+    ],
+)
+def test_a_row_shows_both_values_the_verdict_and_why(registry, options, verdict):
+    made_up(lambda: options.get("ours", 3), **options)
+    table = claims.ledger("99")
+    for shown in (repr(table), table._repr_html_()):
+        assert verdict in shown and "3" in shown and options.get("ours", "3") in shown
+        assert options.get("correction", "") in shown and options.get("reason", "") in shown
+    assert "1 &lt; 2 &amp; 2 &gt; 1" in table._repr_html_()
+
+
+def test_rows_come_in_the_order_in_which_they_were_registered(registry):
+    for place in ("Lemma 2", "Lemma 1", "Table 9"):
+        made_up(lambda: 3, place=place)
+    assert [row.place for row in claims.ledger("99").rows] == ["Lemma 2", "Lemma 1", "Table 9"]
+
+
+def test_another_value_needs_a_correction_or_a_reason():
+    with pytest.raises(NbkitError, match="claim: ours must be the paper's value '3'.*got '4'"):
+        made_up(lambda: 4, ours="4")
+
+
+def test_a_claim_is_corrected_or_not_reproduced_but_not_both():
+    with pytest.raises(NbkitError, match="exclude each other"):
+        made_up(lambda: 4, ours="4", correction="It is four.", reason="No time.")
+
+
+def test_an_unknown_paper_is_refused():
+    with pytest.raises(NbkitError, match="claim: paper must be one of"):
+        made_up(lambda: 3, paper="Nature")
+
+
+def test_a_notebook_without_claims_is_refused():
+    with pytest.raises(NbkitError, match=r"ledger: notebook must be one of 01.*got '98'"):
+        claims.ledger("98")

@@ -1,0 +1,105 @@
+"""Exercise checks: right, wrong and why, not answered yet; never a traceback for a wrong answer."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from nbkit import exercises
+from nbkit.errors import NbkitError
+
+
+@pytest.fixture
+def area(monkeypatch):
+    """An exercise of three cases: the area of a rectangle, its usual mistake the half perimeter."""
+    monkeypatch.setattr(exercises, "_REGISTERED", {})
+    monkeypatch.setattr(exercises, "__path__", [])
+    exercises.exercise("area", hint="Count squares.", mistakes={"You added.": lambda a, b: a + b})(
+        lambda: [((2, 2), 4), ((2, 3), 6), ((4, 5), 20)]
+    )
+
+
+def has_value(value, **options):
+    """Register an exercise that asks for one value."""
+    exercises.exercise("value", hint="Look again.", **options)(lambda: [((), value)])
+
+
+def test_a_right_answer_is_right_in_all_cases(area):
+    verdict = exercises.check("area", lambda a, b: a * b)
+    assert verdict and repr(verdict) == "Right, in all 3 cases."
+
+
+def test_a_usual_mistake_is_explained_at_the_first_case_that_shows_it(area):
+    verdict = exercises.check("area", lambda a, b: a + b)
+    assert not verdict
+    assert repr(verdict) == "Not yet: for (2, 3) you say 5, it is 6. You added. (The 1 before it came out right.)"
+
+
+def test_another_wrong_answer_gets_the_hint(area):
+    assert repr(exercises.check("area", lambda a, b: 0)) == "Not yet: for (2, 2) you say 0, it is 4. Count squares."
+
+
+@pytest.mark.parametrize("blank", [lambda a, b: ..., lambda a, b: a * ..., ...])
+def test_a_blank_is_not_wrong_but_open(area, blank):
+    verdict = exercises.check("area", blank)
+    assert verdict.state == "open" and "Not answered yet" in repr(verdict)
+
+
+def test_a_function_that_raises_is_told_so_without_a_traceback(area):
+    verdict = exercises.check("area", lambda a, b: a / 0)
+    assert verdict.state == "wrong" and "ZeroDivisionError" in repr(verdict)
+
+
+def test_a_forgotten_return_is_told_so(area):
+    assert "None. Does the function end in a return?" in repr(exercises.check("area", lambda a, b: None))
+
+
+def test_html_carries_the_message_and_escapes_it(area):
+    verdict = exercises.check("area", lambda a, b: "<b>")
+    assert "&lt;b&gt;" in verdict._repr_html_() and "<b>✗</b>" in verdict._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer", "is_right"),
+    [
+        (0.25, Fraction(1, 4), True),
+        (0.25, 0.2500001, True),
+        (0.25, 0.26, False),
+        (2**80, 2**80, True),
+        (2**80, 2**80 + 1, False),
+        (np.eye(2), torch.eye(2), True),
+        (np.eye(2), np.eye(3), False),
+        ([0, 2, 5], (0, 2, 5), True),
+        ({1, 2}, {2, 1}, True),
+        ("yes", "yes", True),
+        ("yes", "no", False),
+        (1.5, "one and a half", False),
+        ([1.0, 2.0], [[1.0], [2.0, 3.0]], False),
+    ],
+)
+def test_values_are_compared_as_a_reader_would(area, expected, answer, is_right):
+    has_value(expected)
+    assert bool(exercises.check("value", answer)) is is_right
+
+
+def test_tolerance_is_the_exercises_own(area):
+    has_value(0.333333, tolerance=0.01)
+    assert exercises.check("value", 0.334) and not exercises.check("value", 0.35)
+
+
+def test_an_unknown_exercise_is_refused(area):
+    with pytest.raises(NbkitError, match="check: name must be one of 'area', got 'volume'"):
+        exercises.check("volume", 3)
+
+
+def corrected_theorem_1(systems):
+    last = math.prod(systems[-1])
+    return 1 if len(systems) == 1 else math.prod(systems[0]) ** (len(systems) - 2) * last
+
+
+def test_path_count_accepts_the_corrected_theorem_and_knows_the_printed_one():
+    assert exercises.check("01 path count", corrected_theorem_1)
+    printed = exercises.check("01 path count", lambda systems: math.prod(systems[0]) ** (len(systems) - 1))
+    assert "you say 16, it is 8. That is Theorem 1 as printed" in repr(printed)

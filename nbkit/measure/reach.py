@@ -1,19 +1,20 @@
 """Who can hear whom: reachability in the boolean semiring, bit-packed, and its growth with depth."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from nbkit.device import check_memory
 from nbkit.errors import check_integer
 from nbkit.measure.cones import cone
 from nbkit.measure.paths import is_translation_invariant
-from nbkit.topology import Layer, Topology
+from nbkit.topology import Layer, RegularLayer, Topology
 
 __all__ = ["is_path_connected", "reach_fractions", "reachability"]
 
 _WORD = 64  # start nodes in one int64 word
-GatherPlan = list[tuple[torch.Tensor, torch.Tensor]]
 _DENSE_DEGREE = 128  # above this in-degree a float matrix product beats OR over the wires
 
 
@@ -77,13 +78,14 @@ def is_path_connected(topology: Topology) -> bool:
     n_in, n_out = topology.sizes[0], topology.sizes[-1]
     if is_translation_invariant(topology):
         return cone(topology, 0)[-1].size == n_out
+    plans = [_GatherPlan.of(layer, torch.device("cpu")) for layer in topology]
     for first in range(0, n_in, _WORD):
         inputs = torch.arange(first, min(first + _WORD, n_in))
         words = torch.zeros((n_in, 1), dtype=torch.int64)
         words[inputs, 0] = _bits(inputs - first)
-        for layer in topology:
-            words = _advance(words, layer, _gather_plan(layer, words.device))
-        if not (words == _bits(torch.arange(len(inputs))).sum()).all():
+        for layer, plan in zip(topology, plans):
+            words = _advance(words, layer, plan)
+        if not (words == _bits(inputs - first).sum()).all():
             return False
     return True
 
@@ -100,42 +102,47 @@ def _reach_words(topology: Topology, device: torch.device) -> Iterator[torch.Ten
     nodes = torch.arange(n, device=device)
     words = torch.zeros((n, -(-n // _WORD)), dtype=torch.int64, device=device)
     words[nodes, nodes // _WORD] = _bits(nodes % _WORD)
-    plans: dict[int, GatherPlan | None] = {}
+    plans: dict[object, _GatherPlan | None] = {}
     for layer in topology:
-        if id(layer) not in plans:
-            plans[id(layer)] = _gather_plan(layer, device)
-        words = _advance(words, layer, plans[id(layer)])
+        key = layer if isinstance(layer, RegularLayer) else id(layer)  # equal arithmetic layers share a plan
+        if key not in plans:
+            plans[key] = _GatherPlan.of(layer, device)
+        words = _advance(words, layer, plans[key])
         yield words
 
 
-def _advance(words: torch.Tensor, layer: Layer, plan: GatherPlan | None) -> torch.Tensor:
+@dataclass(frozen=True)
+class _GatherPlan:
+    """A layer's predecessors by rank: `inputs[k]` is the k-th predecessor of the outputs that have more than k.
+
+    The outputs are taken by falling in-degree, so that each rank is a prefix; `position` leads back to their order.
+    """
+
+    inputs: list[torch.Tensor]
+    position: torch.Tensor
+
+    @classmethod
+    def of(cls, layer: Layer, device: torch.device) -> "_GatherPlan | None":
+        """The plan, or None where some output has so many predecessors that the float product is faster."""
+        degrees = layer.in_degrees()
+        if degrees.max() > _DENSE_DEGREE:
+            return None
+        _, sources = layer.edges_into(np.arange(layer.n_out))
+        order = np.argsort(-degrees, kind="stable")
+        first = (np.cumsum(degrees) - degrees)[order]
+        lengths = np.searchsorted(-degrees[order], -np.arange(degrees.max()))
+        inputs = [torch.from_numpy(sources[first[:length] + k]).to(device) for k, length in enumerate(lengths)]
+        return cls(inputs, torch.from_numpy(np.argsort(order)).to(device))
+
+
+def _advance(words: torch.Tensor, layer: Layer, plan: _GatherPlan | None) -> torch.Tensor:
     """One layer further: every output is the OR of its predecessors' words."""
     if plan is None:
         return _advance_dense(words, layer)
     reached = torch.zeros((layer.n_out, words.shape[1]), dtype=torch.int64, device=words.device)
-    for outputs, inputs in plan:
-        if len(outputs) == layer.n_out:
-            reached |= words[inputs]
-        else:
-            reached[outputs] |= words[inputs]
-    return reached
-
-
-def _gather_plan(layer: Layer, device: torch.device) -> GatherPlan | None:
-    """(outputs, inputs) pairs: the k-th holds the k-th predecessor of every output that has more than k.
-
-    None where some output has so many predecessors that the float product is faster.
-    """
-    sources, targets = layer.edge_index()
-    targets, order = torch.sort(targets, stable=True)
-    degrees = torch.bincount(targets, minlength=layer.n_out)
-    if degrees.max() > _DENSE_DEGREE:
-        return None
-    rank = torch.arange(len(targets)) - torch.repeat_interleave(degrees.cumsum(0) - degrees, degrees)
-    by_rank = torch.argsort(rank, stable=True)
-    sizes = torch.bincount(rank).tolist()
-    outputs, inputs = targets[by_rank].to(device), sources[order][by_rank].to(device)
-    return list(zip(outputs.split(sizes), inputs.split(sizes)))
+    for inputs in plan.inputs:
+        reached[: len(inputs)] |= words.index_select(0, inputs)
+    return reached.index_select(0, plan.position)
 
 
 def _advance_dense(words: torch.Tensor, layer: Layer) -> torch.Tensor:
@@ -149,10 +156,11 @@ def _bits(positions: torch.Tensor) -> torch.Tensor:
 
 
 def _unpack(words: torch.Tensor) -> torch.Tensor:
-    """Words (n, w) as bools (n, 64 w)."""
-    octets = words.contiguous().view(torch.uint8)
-    shifts = torch.arange(8, dtype=torch.uint8, device=words.device)
-    return ((octets[:, :, None] >> shifts) & 1).view(torch.bool).flatten(1)
+    """Words (n, w) as bools (n, 64 w): each octet looks up its eight bools, which are one int64."""
+    octets = words.contiguous().view(torch.uint8).flatten().to(torch.int32)
+    values = torch.arange(256, device=words.device)
+    table = ((values[:, None] >> torch.arange(8, device=words.device)) & 1).to(torch.uint8).view(torch.int64).flatten()
+    return table.index_select(0, octets).view(torch.bool).view(len(words), -1)
 
 
 def _pack(bits: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ from nbkit.topology.fnn import evaluate_fnn
 from nbkit.topology.layer import EdgeLayer, Layer
 from nbkit.topology.pruning import magnitude_pruned, random_pruned
 from nbkit.topology.radix import digits, label, mixed_radix, radix_net, route
-from nbkit.topology.structured import CirculantLayer, KroneckerLayer, XorLayer, dense_layer, kronecker
+from nbkit.topology.structured import CirculantLayer, KroneckerLayer, RegularLayer, XorLayer, dense_layer, kronecker
 from nbkit.topology.topology import Topology
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "EdgeLayer",
     "KroneckerLayer",
     "Layer",
+    "RegularLayer",
     "Topology",
     "XorLayer",
     "admitted_degrees",

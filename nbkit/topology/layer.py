@@ -37,11 +37,11 @@ class Layer(ABC):
 
     @abstractmethod
     def edges_from(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Every edge that leaves the input nodes: (positions in `nodes`, targets), int64, in no promised order."""
+        """Every edge that leaves the input nodes: (positions in `nodes`, ascending; targets), int64."""
 
     @abstractmethod
     def edges_into(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Every edge that enters the output nodes: (positions in `nodes`, sources), int64, in no promised order."""
+        """Every edge that enters the output nodes: (positions in `nodes`, ascending; sources), int64."""
 
     @abstractmethod
     def out_degrees(self) -> np.ndarray:

@@ -88,9 +88,15 @@ def curves_figure(
         height=height,
         right=24 + int(_LETTER_PX * longest),
         hovermode="closest",
-        xaxis={"title": {"text": x_label + " (log)" * log_x}, "type": "log" if log_x else "linear"},
-        yaxis={"title": {"text": y_label + " (log)" * log_y}, "type": "log" if log_y else "linear"},
+        xaxis=_axis(x_label, log_x),
+        yaxis=_axis(y_label, log_y),
     )
+
+
+def _axis(label: str, log: bool) -> dict[str, object]:
+    if not log:
+        return {"title": {"text": label}, "type": "linear"}
+    return {"title": {"text": f"{label} (log)"}, "type": "log", "exponentformat": "power", "nticks": 8}
 
 
 def _line(curve: Curve, colour: str) -> go.Scatter:

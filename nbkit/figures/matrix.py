@@ -8,10 +8,12 @@ from plotly.subplots import make_subplots
 
 from nbkit.errors import NbkitError
 from nbkit.figures.arrays import as_matrix, encode_png, is_binary, png_address
-from nbkit.figures.template import CARD, FAINT, MAGNITUDE, SIGNED, dress, palette
+from nbkit.figures.template import FAINT, MAGNITUDE, SIGNED, dress, palette
 
 __all__ = ["add_colour_bar", "add_panel", "matrices_figure", "matrix_figure"]
 
+_RULED, _RULE = 24, "#DAD5CA"  # rows and columns up to which thin lines part the entries, their colour
+_GAP_PX = 85  # between rows of panels: tick labels, axis title, the next name
 _SHARP_PX = 1000  # a browser blurs what it enlarges: entries are repeated to about this side length
 
 
@@ -22,7 +24,7 @@ def matrix_figure(
     row_label: str = "input node u",
     column_label: str = "output node v",
     value_label: str = "value",
-    height: int = 480,
+    height: int | None = None,
 ) -> go.Figure:
     """One matrix (n_rows, n_columns), as `matrices_figure` draws it.
 
@@ -65,8 +67,9 @@ def matrices_figure(
     scale, low, high = _colours(arrays)
     across = min(n_columns, len(arrays))
     down = -(-len(arrays) // across)
+    drawn = down * _panel_px(arrays, across) + (down - 1) * _GAP_PX
     figure = make_subplots(
-        rows=down, cols=across, subplot_titles=list(matrices), horizontal_spacing=0.3 / (across + 2), vertical_spacing=0.36 / (down + 1)
+        rows=down, cols=across, subplot_titles=list(matrices), horizontal_spacing=0.3 / (across + 2), vertical_spacing=_GAP_PX / drawn
     )
     for index, array in enumerate(arrays):
         cell = {"row": index // across + 1, "col": index % across + 1}
@@ -75,8 +78,14 @@ def matrices_figure(
         figure.update_yaxes(title_text=row_label if index % across == 0 else None, **cell)
     if scale != "ink":
         add_colour_bar(figure, scale, low, high, value_label)
-    dress(figure, title, height=height or 130 + 300 * down, plot_bgcolor=CARD)
+    dress(figure, title, height=height or 130 + drawn)
     return figure.update_layout(margin_t=figure.layout.margin.t + (26 if any(matrices) else 0))
+
+
+def _panel_px(arrays: list[np.ndarray], across: int) -> int:
+    """Height of a panel that lets square entries fill a notebook's width."""
+    tallest = max(array.shape[0] / array.shape[1] for array in arrays)
+    return int(np.clip(600 / across * tallest, 90, 400))
 
 
 def _colours(arrays: list[np.ndarray]) -> tuple[object, float, float]:
@@ -101,6 +110,8 @@ def add_panel(figure: go.Figure, array: np.ndarray, scale: object, low: float, h
     colours = palette(scale)
     levels = np.rint((array.astype(np.float64) - low) / (high - low) * (len(colours) - 1))
     frame = {"showgrid": False, "mirror": True, "showline": True, "linecolor": FAINT, "constrain": "domain"}
+    if max(array.shape) <= _RULED:
+        frame["minor"] = {"tick0": -0.5, "dtick": 1, "showgrid": True, "gridcolor": _RULE, "ticks": ""}
     figure.add_trace(go.Scatter(x=[], y=[], hoverinfo="skip"), **cell)  # an axis without a trace is not drawn
     subplot = figure.get_subplot(cell["row"], cell["col"])
     figure.add_layout_image(
@@ -116,7 +127,7 @@ def add_panel(figure: go.Figure, array: np.ndarray, scale: object, low: float, h
     )
     figure.update_xaxes(range=[-0.5, n_columns - 0.5], **frame, **_whole_ticks(n_columns), **cell)
     anchor = subplot.xaxis.plotly_name.replace("axis", "") if _is_square_enough(array) else None
-    figure.update_yaxes(range=[n_rows - 0.5, -0.5], scaleanchor=anchor, **frame, **_whole_ticks(n_rows), **cell)
+    figure.update_yaxes(range=[n_rows - 0.5, -0.5], scaleanchor=anchor, constraintoward="top", **frame, **_whole_ticks(n_rows), **cell)
 
 
 def _is_square_enough(array: np.ndarray) -> bool:

@@ -49,13 +49,15 @@ def decision_trees_figure(
         (1, 2, everything[1], FAINT),
         (1, 2, lit[2], blue),
     ):
-        figure.add_trace(go.Scatter(line={"color": colour, "width": 1.6}, **lines, **values), row, column)
+        figure.add_trace(go.Scatter(values, **lines).update(line_color=colour), row, column)
     for column, values, colour in ((1, _tree_marks(levels), blue), (2, everything[3], INK), (2, lit[4], blue)):
         marks = go.Scatter(values, mode="markers+text", hoverinfo="skip", textfont={"color": CARD, "size": 9})
         marks.marker.update(color=colour, opacity=1)
         figure.add_trace(marks, 1, column)
-    axes = wiring_axes(sizes)
-    dress(figure, title, height=height).update_xaxes(axes["xaxis"]).update_yaxes({**axes["yaxis"], "title": None})
+    dress(figure, title, height=height)
+    for column, counts in ((1, [level.size for level in levels]), (2, sizes)):
+        axes = wiring_axes(counts)
+        figure.update_xaxes(axes["xaxis"], row=1, col=column).update_yaxes({**axes["yaxis"], "title": None}, row=1, col=column)
     return figure.update_layout(margin_t=figure.layout.margin.t + 26)
 
 
@@ -156,14 +158,13 @@ def _outline(figure: go.Figure, ends: np.ndarray) -> None:
     figure.add_shape(frame, x0=corners[-2], x1=corners[-1], y0=corners[0], y1=corners[1], row=1, col=2)
 
 
-def kronecker_figure(widths: Sequence[int], biadjacency: object, *, title: str = "", height: int = 360) -> go.Figure:
+def kronecker_figure(widths: Sequence[int], biadjacency: object, *, title: str = "") -> go.Figure:
     """The Kronecker step: ones(D_in, D_out), a layer W, and their product, the layer of the RadiX-Net.
 
     Args:
         widths: (D_in, D_out), integers of at least 1.
         biadjacency: W, (n_in, n_out) 0/1.
         title: the finding.
-        height: in px.
 
     Raises:
         NbkitError: not two widths, or no matrix.
@@ -177,7 +178,7 @@ def kronecker_figure(widths: Sequence[int], biadjacency: object, *, title: str =
     layer = as_matrix("kronecker_figure", biadjacency)
     ones = np.ones(widths, dtype=bool)
     panels = {f"ones({widths[0]}, {widths[1]})": ones, "⊗ W": layer, "= the wider layer": np.kron(ones, layer)}
-    return matrices_figure(panels, title=title, row_label="input u", column_label="output v", height=height)
+    return matrices_figure(panels, title=title, row_label="input u", column_label="output v")
 
 
 def density_surface_figure(
@@ -219,6 +220,8 @@ def density_surface_figure(
         "xaxis": {**side, "title": {"text": "mean radix μ"}},
         "yaxis": {**side, "title": {"text": "radices a system d"}},
         "zaxis": {**side, "title": {"text": "density (log)"}, "tickvals": marks, "ticktext": names},
-        "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}},
+        "camera": {"eye": {"x": 1.55, "y": 1.55, "z": 0.9}, "center": {"x": 0, "y": 0.1, "z": -0.2}},
+        "aspectmode": "manual",
+        "aspectratio": {"x": 1, "y": 1, "z": 0.75},
     }
     return dress(figure, title, height=height, scene=scene)

@@ -13,7 +13,7 @@ from nbkit.figures.template import INK, dress, family_colour
 __all__ = ["spectrum_figure", "spectrum_traces"]
 
 _EQUAL = 1e-6  # times the largest value (at least 1): closer values count as one
-_MAX_PLATEAUS = 6  # a spectrum's longest plateaus get their length written
+_PLATEAU = 0.06  # of the axis: shorter plateaus have no room for their length, the hover says it
 
 
 def spectrum_figure(
@@ -43,7 +43,7 @@ def spectrum_figure(
     """
     chosen = {name: (families or {}).get(name, "radix") for name in spectra}
     traces = spectrum_traces(spectra, families=chosen, bounds=bounds)
-    hover = "value %{x:.0f} from above: %{y:.6g}<extra></extra>"
+    hover = "value %{x:.0f} from above: %{y:.6g}, %{customdata} times<extra></extra>"
     lines = [
         go.Scatter(
             name=name, line={"shape": "hv", "color": family_colour("spectrum_figure", family), "width": 2}, mode="lines", hovertemplate=hover
@@ -86,7 +86,7 @@ def spectrum_traces(
         raise NbkitError("spectrum_figure: spectra must have at least one entry, got none. Pass {'name': values}.")
     values = {name: _checked(name, spectrum) for name, spectrum in spectra.items()}
     colours = [family_colour("spectrum_figure", (families or {}).get(name, "radix")) for name in values]
-    steps = [{"x": np.arange(s.size + 1), "y": np.append(s, s[-1])} for s in values.values()]
+    steps = [_steps(s) for s in values.values()]
     limits = [np.array([0.0, *(bounds or {}).values()])]
     names = {
         "x": np.array([s.size for s in values.values()]),
@@ -107,18 +107,33 @@ def _checked(name: str, spectrum: object) -> np.ndarray:
     return values
 
 
+def _plateaus(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each run of equal values starts, and its length."""
+    starts = np.flatnonzero(np.diff(values, prepend=np.inf) < -_tolerance(values))
+    return starts, np.diff(starts, append=values.size)
+
+
+def _tolerance(values: np.ndarray) -> float:
+    return _EQUAL * max(1.0, float(np.abs(values).max()))
+
+
+def _steps(values: np.ndarray) -> dict[str, np.ndarray]:
+    """Value k reaches from k - 1 to k."""
+    counts = _plateaus(values)[1]
+    times = np.repeat(counts, counts)
+    return {"x": np.arange(values.size + 1), "y": np.append(values, values[-1]), "customdata": np.append(times, times[-1])}
+
+
 def _multiplicities(spectra: list[np.ndarray], colours: list[str]) -> dict[str, object]:
-    """The longest plateaus of each spectrum, written above its line, every second spectrum below."""
+    """The long plateaus of each spectrum, written above its line, of every second spectrum below."""
     rows = []
+    shortest = max(2, _PLATEAU * max(values.size for values in spectra))
     for index, (values, colour) in enumerate(zip(spectra, colours, strict=True)):
-        tolerance = _EQUAL * max(1.0, float(np.abs(values).max()))
-        starts = np.flatnonzero(np.diff(values, prepend=np.inf) < -tolerance)
-        counts = np.diff(starts, append=values.size)
-        for run in sorted(np.argsort(-counts, kind="stable")[:_MAX_PLATEAUS]):
-            if counts[run] > 1:
-                value = 0.0 if abs(values[starts[run]]) <= tolerance else values[starts[run]]
-                place = "bottom center" if index % 2 else "top center"
-                rows.append((starts[run] + counts[run] / 2, value, f"{value:.4g} × {counts[run]}", place, colour))
+        place = "bottom center" if index % 2 else "top center"
+        for start, count in zip(*_plateaus(values), strict=True):
+            if count >= shortest:
+                value = 0.0 if abs(values[start]) <= _tolerance(values) else values[start]
+                rows.append((start + count / 2, value, f"{value:.4g} × {count}".replace("-", "−"), place, colour))
     x, y, text, places, shades = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     return {
         "x": np.array(x, dtype=np.float64),

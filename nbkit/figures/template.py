@@ -39,7 +39,7 @@ FAMILY_COLOURS = MappingProxyType(
     }
 )
 INK, PAPER = "#1F2933", "#F7F5F0"  # a 0/1 matrix: one, zero
-FAINT = "#C9C5BC"  # what is there but not spoken of: wires that are not lit, grid lines
+FAINT = "#B9B4A9"  # what is there but not spoken of: wires that are not lit, grid lines
 # Figures stand on a light card of their own: the fixed colours of a dense net and of ink cannot be read on a dark page.
 CARD = "#FDFCFA"
 MAGNITUDE = [[i / (len(sequential.Cividis) - 1), colour] for i, colour in enumerate(sequential.Cividis)]
@@ -84,11 +84,12 @@ def dress(figure: go.Figure, title: str, *, height: int, right: int = 24, **layo
         layout: anything else for `update_layout`.
     """
     text = wrapped_title(title)
-    top = 26 + _TITLE_PX * (text.count("<br>") + 1 if text else 0)
+    lines = text.count("<br>") + 1 if text else 0
+    first = 16 + 10 * max(0, lines - 1)  # plotly lifts a title of several lines by half of what it adds
     figure.update_layout(
         template="nbkit",
-        title={"text": text, "y": 1 - 14 / height, "yanchor": "top"},
-        margin={"l": 60, "r": right, "t": top, "b": 50},
+        title={"text": text, "y": 1 - first / height, "yanchor": "top"},
+        margin={"l": 60, "r": right, "t": 26 + _TITLE_PX * lines, "b": 50},
         height=height,
         uirevision="keep",  # an update keeps the reader's zoom
     )

@@ -55,8 +55,8 @@ def wiring_figure(
                 hovertemplate="%{z:.3g} of these wires are there<extra></extra>",
                 colorbar={"title": {"text": "density", "side": "right"}, "thickness": 12},
             ),
-            go.Scatter(name="wires", mode="lines", hoverinfo="skip", line={"color": FAINT, "width": 1}),
-            go.Scatter(name="lit wires", mode="lines", hoverinfo="skip", line={"color": colour, "width": 1.8}),
+            go.Scatter(name="wires", mode="lines", hoverinfo="skip", line={"color": FAINT}),
+            go.Scatter(name="lit wires", mode="lines", hoverinfo="skip", line={"color": colour}),
             go.Scatter(
                 name="neurons", mode="markers+text", textfont=white, hovertemplate=hover, marker={"color": INK, "opacity": 1}
             ),
@@ -180,7 +180,7 @@ def _segments(sizes: tuple[int, ...], wires: list[np.ndarray]) -> dict[str, np.n
         y[rows, 0] = (wire[0] + 0.5) / sizes[layer]
         y[rows, 1] = (wire[1] + 0.5) / sizes[layer + 1]
         start = rows.stop
-    return {"x": x.reshape(-1), "y": y.reshape(-1)}
+    return {"x": x.reshape(-1), "y": y.reshape(-1), "line": {"width": 1.6 if n_edges <= 200 else 0.6}}
 
 
 def _marks(sizes: tuple[int, ...], columns: list[np.ndarray]) -> dict[str, object]:

@@ -1,0 +1,27 @@
+"""Sliders: explorers, which draw while the reader drags. Importing this room is cheap; names are fetched when used."""
+
+from importlib import import_module
+from typing import Any
+
+# Every public name of the room and the module that defines it. A new chapter adds one line.
+_HOME = {
+    "Explorer": "explorer",
+    "Choice": "controls",
+    "LogSlider": "controls",
+    "Slider": "controls",
+    "Text": "controls",
+    "Toggle": "controls",
+    "BitCanvas": "canvas",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,58 @@
+"""What only the page itself can do: follow its width, save a file, fill the clipboard. The rest is Python."""
+
+from __future__ import annotations
+
+import anywidget
+
+__all__ = ["Page"]
+
+
+class Page(anywidget.AnyWidget):
+    """An invisible strip as wide as the picture; it tells plotly when the width changes and does as it is told."""
+
+    _esm = """
+    function save(name, href) { const a = document.createElement('a'); a.href = href; a.download = name; a.click(); }
+    export default { render({model, el}) {
+      let width = 0, timer;
+      const watch = new ResizeObserver(([entry]) => {
+        if (entry.contentRect.width === width || !entry.contentRect.width) return;
+        width = entry.contentRect.width; clearTimeout(timer);
+        timer = setTimeout(() => window.dispatchEvent(new Event('resize')), 50); });
+      watch.observe(el);
+      const obey = message => {
+        const root = el.closest('.nbkit-explorer');
+        if (!root) return;
+        if (message.copy) navigator.clipboard?.writeText(message.copy);
+        if (message.save) { const url = URL.createObjectURL(new Blob([message.text], {type: message.type}));
+          save(message.save, url); setTimeout(() => URL.revokeObjectURL(url), 10000); }
+        if (message.picture) {
+          for (const button of root.querySelectorAll('.modebar-btn[data-title^="Download plot"]')) button.click();
+          root.querySelectorAll('canvas').forEach((canvas, i) => { if (!canvas.closest('.js-plotly-plot'))
+            canvas.toBlob(blob => { const url = URL.createObjectURL(blob); save(`${message.picture}-${i + 1}.png`, url);
+                                    setTimeout(() => URL.revokeObjectURL(url), 10000); }); }); } };
+      model.on('msg:custom', obey);
+      return () => { watch.disconnect(); model.off('msg:custom', obey); };
+    } };
+    """
+    _css = """
+    .nbkit-explorer { width: 100%; box-sizing: border-box; }
+    .nbkit-explorer .nbkit-word { font-size: 11px; letter-spacing: .06em; text-transform: uppercase; opacity: .65;
+      line-height: 18px; margin: 6px 0 0; }
+    .nbkit-explorer .nbkit-status { font-size: 12px; line-height: 17px; height: 34px; overflow: auto; opacity: .85; }
+    .nbkit-explorer .nbkit-error { color: #B34700; font-weight: 600; }
+    .jp-mod-dark .nbkit-explorer .nbkit-error, [data-jp-theme-light="false"] .nbkit-explorer .nbkit-error { color: #FF9A57; }
+    .nbkit-explorer .js-plotly-plot { width: 100%; }
+    .nbkit-explorer button:focus-visible { outline: 2px solid #0072B2; }
+    """
+
+    def copy(self, text: str) -> None:
+        """Put text into the reader's clipboard, where the browser lets us."""
+        self.send({"copy": text})
+
+    def save(self, name: str, text: str, kind: str) -> None:
+        """Download text as a file of the mime type `kind`."""
+        self.send({"save": name, "text": text, "type": kind})
+
+    def save_picture(self, name: str) -> None:
+        """Download what is seen now as PNG: plotly's picture and each canvas."""
+        self.send({"picture": name})

@@ -1,0 +1,120 @@
+"""The plotly picture of an explorer: as wide as its cell, safe between threads, with ghosts and growing axes."""
+
+from __future__ import annotations
+
+import math
+import threading
+from copy import deepcopy
+from typing import Any
+
+import plotly.graph_objects as go
+
+__all__ = ["Picture"]
+
+GHOST = {"color": "#8A8F98", "opacity": 0.55}
+_CONFIG = {
+    "responsive": True,
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "png", "scale": 2},
+}
+
+
+class Picture(go.FigureWidget):
+    """A FigureWidget made of `figure`; every line has an empty twin behind all lines, which `hold` fills.
+
+    The twins come after the figure's own traces, so that `data[i]` stays what it was.
+    """
+
+    def __init__(self, figure: go.Figure, *, lock: threading.RLock, ghosts: bool, height: int) -> None:
+        figure = go.Figure(figure)
+        lines = [i for i, trace in enumerate(figure.data) if trace.type == "scatter" and not trace.fill]
+        self._sources = lines if ghosts else []
+        self._first_ghost, self._guard, self._unseen = len(figure.data), lock, False
+        self._extents: dict[str, tuple[float, float]] = {}
+        self._assigned: dict[str, tuple[float, float]] = {}
+        figure.add_traces([_ghost(figure.data[i]) for i in self._sources])
+        figure.update_layout(autosize=True, width=None, height=figure.layout.height or height, uirevision="kept")
+        super().__init__(figure)
+        self._config = _CONFIG
+        self.observe(self._view_came, "_view_count")
+        self.observe(self._view_spoke, "_js2py_layoutDelta")
+
+    @property
+    def has_ghosts(self) -> bool:
+        """Whether there is a line that can be held."""
+        return bool(self._sources)
+
+    def hold(self, held: bool) -> None:
+        """Leave the present lines as ghosts, or take the ghosts away."""
+        with self.batch_update():
+            for position, source in enumerate(self._sources):
+                ghost, trace = self.data[self._first_ghost + position], self.data[source]
+                ghost.x, ghost.y = (trace.x, trace.y) if held else ((), ())
+
+    def grow(self, axis: str, low: float, high: float) -> None:
+        """Widen an axis ("xaxis", "yaxis2", ...) until it shows low to high, in data units; it never shrinks."""
+        if self.layout[axis].type == "log":
+            low, high = math.log10(low), math.log10(high)
+        before = self._extents.get(axis, (low, high))
+        self._extents[axis] = (min(low, before[0]), max(high, before[1]))
+
+    def show_axes(self) -> None:
+        """Draw the axes as far as they have grown; a reader who has zoomed keeps the zoom until the next reset."""
+        for axis, extent in self._extents.items():
+            part, last = self.layout[axis], self._assigned.get(axis)
+            zoomed = last is not None and part.range is not None and tuple(part.range) != last
+            if not zoomed and last != extent:
+                part.range = self._assigned[axis] = extent
+
+    def forget_axes(self) -> None:
+        """Let the axes start again with what is drawn next."""
+        self._extents.clear()
+        self._assigned.clear()
+
+    def take(self, figure: go.Figure) -> None:
+        """Write the traces, title and annotations of `figure`, which has as many traces, into this picture."""
+        own = self.data[: self._first_ghost]
+        if len(own) != len(figure.data):
+            raise ValueError(f"the picture has {len(own)} traces, the new figure {len(figure.data)}; absent is empty")
+        for trace, new in zip(own, figure.data, strict=True):
+            trace.update({key: value for key, value in new.to_plotly_json().items() if key not in ("type", "uid")})
+        self.layout.title = figure.layout.title
+        self.layout.annotations = figure.layout.annotations
+
+    def refresh(self) -> None:
+        """Say again what is drawn to whoever opens the picture from here on; plotly says it only when made."""
+        self._widget_layout, self._widget_data = deepcopy(self._layout_obj._props), deepcopy(self._data)
+
+    def plain(self) -> go.Figure:
+        """The picture as a figure of its own, without a size."""
+        figure = go.Figure({"data": list(self._data), "layout": dict(self._layout)})
+        return figure.update_traces(uid=None)
+
+    def _handle_msg(self, msg: dict[str, Any]) -> None:
+        # messages from the browser arrive on other threads while a stream draws
+        with self._guard:
+            super()._handle_msg(msg)
+
+    def _view_came(self, change: dict[str, Any]) -> None:
+        self._unseen = self._unseen or (change["new"] or 0) > (change["old"] or 0)
+
+    def _view_spoke(self, change: dict[str, Any]) -> None:
+        # what was drawn before the browser had loaded plotly is lost: say it all again, once
+        if change["new"] and self._unseen:
+            self._unseen = False
+            keys = {key for trace in self._data for key in trace} - {"type", "uid"}
+            self._send_update_msg(
+                {key: [trace.get(key) for trace in self._data] for key in sorted(keys)},
+                {key: value for key, value in self._layout.items() if key != "template"},
+                list(range(len(self._data))),
+            )
+
+
+def _ghost(trace: go.Scatter) -> go.Scatter:
+    line = {"color": trace.line.color or GHOST["color"], "width": trace.line.width or 2, "shape": trace.line.shape}
+    return go.Scatter(
+        x=(), y=(), mode=trace.mode, xaxis=trace.xaxis, yaxis=trace.yaxis, line=line, opacity=GHOST["opacity"] * 0.7,
+        marker={"color": trace.marker.color if isinstance(trace.marker.color, str) else line["color"]},
+        name=f"{trace.name or ''} held".strip(), showlegend=False, hoverinfo="skip", zorder=-1,
+    )  # fmt: skip

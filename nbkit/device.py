@@ -3,14 +3,16 @@
 import os
 import platform
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from nbkit.errors import NbkitError
+from nbkit.errors import NbkitError, check_integer, show
 
 __all__ = [
+    "as_array",
     "check_memory",
     "choose_device",
     "describe_device",
@@ -21,6 +23,7 @@ __all__ = [
 ]
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_COUNTLESS = 10**6  # of the largest unit; the number says nothing beyond
 _FALLBACK_BYTES = 4 * 2**30  # assumed free where the system tells nothing
 
 
@@ -33,16 +36,22 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
     Raises:
         NbkitError: a name torch does not know, or a device this machine does not have.
     """
-    wish = name or os.environ.get("NBKIT_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    default = os.environ.get("NBKIT_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    wish = default if name is None else name
     try:
-        device = torch.device(wish)
+        device = torch.device(wish) if isinstance(wish, (str, torch.device)) else None
     except RuntimeError:
-        raise NbkitError(f"choose_device: name must be cpu, cuda or mps, got {wish!r}. Use one of these.") from None
-    missing = (device.type == "cuda" and not torch.cuda.is_available()) or (
-        device.type == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing:
-        raise NbkitError(f"choose_device: this machine has no {device.type} device, got {wish!r}. Use 'cpu'.")
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise NbkitError(
+            f"choose_device: name (or NBKIT_DEVICE) must be cpu, cuda or mps, got {show(wish)}. Use one of these."
+        )
+    present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= present[device.type]:
+        raise NbkitError(
+            f"choose_device: name (or NBKIT_DEVICE) must be a device of this machine, got {show(str(wish))}, "
+            "which it does not have. Use 'cpu'."
+        )
     return device
 
 
@@ -69,7 +78,7 @@ def memory_budget() -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", setting, flags=re.IGNORECASE)
     if match is None:
         raise NbkitError(f"memory_budget: NBKIT_MEMORY must be a size, got {setting!r}. Write it as 2GiB.")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    return int(Fraction(match[1]) * _UNITS[match[2].upper()])
 
 
 def _free_bytes() -> int:
@@ -107,16 +116,45 @@ def check_memory(who: str, n_bytes: int, *, lower: str) -> None:
 
 def format_bytes(n_bytes: int) -> str:
     """A size for people, such as `1.5 GiB`."""
-    size, unit = float(n_bytes), "B"
+    size, unit = Fraction(n_bytes), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB"):
         if size < 1024:
             break
         size, unit = size / 1024, larger
-    return f"{size:.3g} {unit}"
+    if size >= _COUNTLESS:
+        return f"more than {_COUNTLESS:,} {unit}"
+    return f"{float(size):.3g} {unit}" if size < 1000 else f"{round(size)} {unit}"
 
 
-def random_generator(seed: int | np.random.Generator | None) -> np.random.Generator:
+def as_array(who: str, name: str, values: object) -> np.ndarray:
+    """The values as a numpy array of numbers, whatever holds them: lists, arrays, tensors of any device.
+
+    Raises:
+        NbkitError: rows of unequal length, text, or anything else that is no array of numbers.
+    """
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values  # numpy has no bfloat16
+    try:
+        array = np.asarray(values)
+        array = array.astype(np.float64) if array.dtype == object else array
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        array = None
+    if array is None or array.dtype.kind not in "biufc":
+        raise NbkitError(
+            f"{who}: {name} must be an array of numbers, got {show(values)}. Give rows of one length that hold numbers."
+        )
+    return array
+
+
+def random_generator(
+    seed: int | np.random.Generator | None, *, who: str = "random_generator"
+) -> np.random.Generator:
     """A numpy Generator: an int repeats, None is fresh, a Generator is used (and advances).
+
+    Args:
+        seed: an integer of at least 0, a Generator, or None.
+        who: the public function that was called, for the message.
 
     Raises:
         NbkitError: anything else, or a negative integer.
@@ -126,10 +164,16 @@ def random_generator(seed: int | np.random.Generator | None) -> np.random.Genera
     if seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and seed >= 0):
         return np.random.default_rng(seed)
     raise NbkitError(
-        f"random_generator: seed must be an integer of at least 0, a numpy Generator or None, got {seed!r}. Use seed=0."
+        f"{who}: seed must be an integer of at least 0, a numpy Generator or None, got {show(seed)}. Use seed=0."
     )
 
 
-def spawn_generators(seed: int | np.random.Generator | None, n: int) -> list[np.random.Generator]:
-    """One independent child Generator for each of n layers, so that equal shapes do not mean equal draws."""
-    return random_generator(seed).spawn(n)
+def spawn_generators(
+    seed: int | np.random.Generator | None, n: int, *, who: str = "spawn_generators"
+) -> list[np.random.Generator]:
+    """One independent child Generator for each of n layers, so that equal shapes do not mean equal draws.
+
+    Raises:
+        NbkitError: a seed that `random_generator` refuses, or a negative n.
+    """
+    return random_generator(seed, who=who).spawn(check_integer(who, "n", n, at_least=0))

@@ -4,11 +4,22 @@ import math
 import numbers
 from collections.abc import Collection
 
-__all__ = ["NbkitError", "check_choice", "check_integer", "check_integers", "check_number"]
+__all__ = ["NbkitError", "check_choice", "check_integer", "check_integers", "check_number", "show"]
+
+_SHOWN_CHARACTERS = 200
 
 
 class NbkitError(ValueError):
     """Input that cannot be used: who, which argument, the rule, the value, how to mend it."""
+
+
+def show(value: object) -> str:
+    """A value for a message: its repr on one line, cut short where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        text = f"{type(value).__name__} with thousands of digits"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]} ..."
 
 
 def check_integer(
@@ -27,9 +38,9 @@ def check_integer(
     """
     rule = "an integer" + _range_text(at_least, at_most)
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise NbkitError(f"{who}: {name} must be {rule}, got {value!r}. Use a whole number.")
+        raise NbkitError(f"{who}: {name} must be {rule}, got {show(value)}. Use a whole number.")
     if (at_least is not None and value < at_least) or (at_most is not None and value > at_most):
-        raise NbkitError(f"{who}: {name} must be {rule}, got {value}. Use a value in that range.")
+        raise NbkitError(f"{who}: {name} must be {rule}, got {show(int(value))}. Use a value in that range.")
     return int(value)
 
 
@@ -39,12 +50,15 @@ def check_integers(who: str, name: str, values: object, *, at_least: int, minimu
     Raises:
         NbkitError: not a sequence, too short, or an entry that is not such an integer.
     """
-    if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise NbkitError(f"{who}: {name} must be a list of integers, got {values!r}. Write it as (2, 3).")
-    entries = tuple(values)
+    try:
+        entries = None if isinstance(values, (str, bytes)) else tuple(values)
+    except TypeError:  # not iterable, or an array without a dimension
+        entries = None
+    if entries is None:
+        raise NbkitError(f"{who}: {name} must be a list of integers, got {show(values)}. Write it as (2, 3).")
     if len(entries) < minimum_length:
         raise NbkitError(
-            f"{who}: {name} must have at least {minimum_length} entry, got {entries!r}. Write it as (2, 3)."
+            f"{who}: {name} must have a length of at least {minimum_length}, got {len(entries)}. Write it as (2, 3)."
         )
     return tuple(
         check_integer(who, f"entry {position} of {name}", entry, at_least=at_least)
@@ -60,11 +74,15 @@ def check_number(who: str, name: str, value: object, *, above: float = -math.inf
     """
     closing = f"{at_most:g}]" if at_most < math.inf else "inf)"
     rule = f"a finite number in ({above:g}, {closing}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise NbkitError(f"{who}: {name} must be {rule}, got {value!r}. Use a finite number.")
-    if not above < value <= at_most:
-        raise NbkitError(f"{who}: {name} must be {rule}, got {value!r}. Use a value in that interval.")
-    return float(value)
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, numbers.Real) else float(value)
+    except OverflowError:  # an integer beyond the largest float
+        number = math.inf
+    if not math.isfinite(number):
+        raise NbkitError(f"{who}: {name} must be {rule}, got {show(value)}. Use a finite number.")
+    if not above < number <= at_most:
+        raise NbkitError(f"{who}: {name} must be {rule}, got {show(value)}. Use a value in that interval.")
+    return number
 
 
 def check_choice(who: str, name: str, value: object, choices: Collection[str]) -> str:
@@ -75,7 +93,7 @@ def check_choice(who: str, name: str, value: object, choices: Collection[str]) -
     """
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise NbkitError(f"{who}: {name} must be one of {listed}, got {value!r}. Choose one of these.")
+        raise NbkitError(f"{who}: {name} must be one of {listed}, got {show(value)}. Choose one of these.")
     return value
 
 

@@ -11,7 +11,11 @@ _HOME = {
     "Slider": "controls",
     "Text": "controls",
     "Toggle": "controls",
-    "BitCanvas": "canvas",
+    "MatrixCanvas": "canvas",
+    "DensityExplorer": "radix",
+    "PathsExplorer": "radix",
+    "SigmoidsExplorer": "radix",
+    "WiringExplorer": "radix",
 }
 
 __all__ = sorted(_HOME)

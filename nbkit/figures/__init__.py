@@ -1,6 +1,7 @@
 """Pictures: arrays in, `plotly.graph_objects.Figure` out; knows no network and no widget."""
 
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
+from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
@@ -19,6 +20,8 @@ __all__ = [
     "curves_figure",
     "decision_trees_figure",
     "density_surface_figure",
+    "fit_figure",
+    "fit_traces",
     "kronecker_figure",
     "matrices_figure",
     "matrix_figure",

@@ -15,7 +15,7 @@ from nbkit.errors import NbkitError
 __all__ = ["Choice", "Control", "LogSlider", "Slider", "Text", "Toggle"]
 
 _LAYOUT = {"width": "auto", "margin": "1px 0"}
-_STYLE = {"description_width": "104px"}
+_STYLE = {"description_width": "92px"}
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Toggle(Control):
     value: bool = False
 
     def widget(self) -> ipywidgets.Widget:
-        return ipywidgets.Checkbox(value=self.value, description=self.label, indent=False, layout=_LAYOUT)
+        return ipywidgets.Checkbox(value=self.value, description=self.label, layout=_LAYOUT, style=_STYLE)
 
     def check(self, who: str, value: Any) -> bool:
         if value not in (True, False):

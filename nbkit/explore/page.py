@@ -42,6 +42,10 @@ class Page(anywidget.AnyWidget):
     .nbkit-explorer .nbkit-error { color: #B34700; font-weight: 600; }
     .jp-mod-dark .nbkit-explorer .nbkit-error, [data-jp-theme-light="false"] .nbkit-explorer .nbkit-error { color: #FF9A57; }
     .nbkit-explorer .js-plotly-plot { width: 100%; }
+    .nbkit-explorer .widget-readout { min-width: 46px; }
+    .nbkit-explorer .widget-text { flex-direction: column; height: auto; align-items: stretch; }
+    .nbkit-explorer .widget-text > .widget-label { text-align: left; width: auto !important; padding-left: 2px; }
+    .nbkit-explorer .nbkit-menu button { font-size: 11px; padding: 0 6px; }
     .nbkit-explorer button:focus-visible { outline: 2px solid #0072B2; }
     """
 

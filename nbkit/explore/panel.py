@@ -49,7 +49,7 @@ class Panel:
         self._running = HBox([self.pause, self.stop], layout={"flex": "0 0 auto", "visibility": "hidden"})
         column = VBox(
             [*self._rows(groups, controls), self._buttons(can_hold)],
-            layout={"flex": "0 0 286px", "padding": "0 8px 0 0", "overflow": "hidden"},
+            layout={"flex": "0 0 304px", "padding": "0 8px 0 0", "overflow": "hidden"},
         )
         right = VBox(pictures, layout={"flex": "1 1 340px", "min_width": "0", "overflow": "hidden"})
         self.root = VBox(
@@ -104,12 +104,14 @@ class Panel:
             play = ipywidgets.Play(min=control.low, max=control.high, step=control.step, interval=PLAY_INTERVAL_MS)
             pairs = (("value", "value"), ("min", "min"), ("max", "max"))
             self._links += [ipywidgets.jslink((slider, theirs), (play, own)) for own, theirs in pairs]
-        play.layout.margin = "0 0 0 108px"
+        play.layout.margin = "0 0 0 96px"
         return play
 
     def _buttons(self, can_hold: bool) -> ipywidgets.Widget:
         opener = ToggleButton(description="menu", tooltip="reset, copy, save", layout={"width": "auto"})
         menu = HBox(list(self.menu.values()), layout={"flex_flow": "row wrap", "visibility": "hidden"})
+
+        menu.add_class("nbkit-menu")
 
         def show_menu(change: Mapping[str, Any]) -> None:
             menu.layout.visibility = "visible" if change["new"] else "hidden"

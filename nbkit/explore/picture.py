@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 __all__ = ["Picture"]
 
-GHOST = {"color": "#8A8F98", "opacity": 0.55}
+GHOST_COLOUR = "#8A8F98"  # for a line that leaves its colour to plotly
 _CONFIG = {
     "responsive": True,
     "displaylogo": False,
@@ -112,9 +112,10 @@ class Picture(go.FigureWidget):
 
 
 def _ghost(trace: go.Scatter) -> go.Scatter:
-    line = {"color": trace.line.color or GHOST["color"], "width": trace.line.width or 2, "shape": trace.line.shape}
+    colour = trace.line.color or GHOST_COLOUR
+    marker = {"color": trace.marker.color if isinstance(trace.marker.color, str) else colour, "size": trace.marker.size}
     return go.Scatter(
-        x=(), y=(), mode=trace.mode, xaxis=trace.xaxis, yaxis=trace.yaxis, line=line, opacity=GHOST["opacity"] * 0.7,
-        marker={"color": trace.marker.color if isinstance(trace.marker.color, str) else line["color"]},
+        x=(), y=(), mode=trace.mode, xaxis=trace.xaxis, yaxis=trace.yaxis, opacity=0.38, marker=marker,
+        line={"color": colour, "width": trace.line.width, "shape": trace.line.shape, "dash": trace.line.dash},
         name=f"{trace.name or ''} held".strip(), showlegend=False, hoverinfo="skip", zorder=-1,
     )  # fmt: skip

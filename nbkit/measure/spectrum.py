@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import scipy.sparse.csgraph
@@ -11,7 +10,6 @@ import torch
 from nbkit.device import check_memory
 from nbkit.errors import NbkitError, check_number
 from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, XorLayer
-from nbkit.topology.expander import binary_rank
 
 __all__ = ["SpectralGap", "adjacency_spectrum", "multiplicities", "n_components", "singular_values", "spectral_gap"]
 
@@ -83,10 +81,8 @@ def n_components(layer: Layer) -> int:
 
     In closed form for Cayley and mixed-radix layers: a mixed-radix layer of place value v has v components.
     """
-    if isinstance(layer, CirculantLayer):
-        return reduce(math.gcd, (offset - layer.offsets[0] for offset in layer.offsets), layer.n)
-    if isinstance(layer, XorLayer):
-        return layer.n // 2 ** binary_rank([element ^ layer.generators[0] for element in layer.generators])
+    if isinstance(layer, (CirculantLayer, XorLayer)):
+        return layer.n_components
     if isinstance(layer, KroneckerLayer):
         return n_components(layer.base)
     return int(_component_labels(layer)[0])

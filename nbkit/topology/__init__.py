@@ -3,10 +3,11 @@
 from nbkit.topology.biregular import biregular
 from nbkit.topology.expander import admitted_degrees, cayley_expander, is_cascade_connected, random_expander
 from nbkit.topology.fnn import evaluate_fnn
+from nbkit.topology.kronecker import KroneckerLayer, dense_layer, kronecker
 from nbkit.topology.layer import EdgeLayer, Layer
 from nbkit.topology.pruning import magnitude_pruned, random_pruned
 from nbkit.topology.radix import digits, label, mixed_radix, radix_net, route
-from nbkit.topology.structured import CirculantLayer, KroneckerLayer, RegularLayer, XorLayer, dense_layer, kronecker
+from nbkit.topology.structured import CirculantLayer, RegularLayer, XorLayer
 from nbkit.topology.topology import Topology
 
 __all__ = [

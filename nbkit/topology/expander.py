@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from nbkit.device import check_memory, random_generator
-from nbkit.errors import NbkitError, check_choice, check_integer, check_integers
-from nbkit.topology.layer import EdgeLayer, Layer
-from nbkit.topology.structured import CirculantLayer, XorLayer
+from nbkit.errors import NbkitError, check_choice, check_integer, show
+from nbkit.topology.layer import MAX_NODES, EdgeLayer, Layer
+from nbkit.topology.structured import CirculantLayer, XorLayer, check_elements
 
 __all__ = ["admitted_degrees", "cayley_expander", "is_cascade_connected", "random_expander"]
 
@@ -65,24 +65,20 @@ def cayley_expander(n: int, generators: Sequence[int], *, group: str = "cyclic")
     Source:
         Prabhu, Varma & Namboodiri 2018, explicit X-Linear layers.
     """
-    n, generators = _check_cayley("cayley_expander", n, generators, group)
-    return CirculantLayer(n, generators) if group == "cyclic" else XorLayer(n, generators)
+    return _cayley_layer("cayley_expander", n, generators, group)
 
 
 def is_cascade_connected(n: int, generators: Sequence[int], *, group: str = "cyclic") -> bool:
     """Whether a cascade of equal Cayley layers, if deep enough, joins every input to every output.
 
-    True exactly when the differences of the generators generate the group: for the cyclic group when
-    gcd(n, s_1 - s_0, ...) = 1, for the binary group when the s_i XOR s_0 span all bits. That the generators
-    themselves generate the group is not enough.
+    True exactly when the differences of the generators generate the group, that is when one layer is connected: for
+    the cyclic group when gcd(n, s_1 - s_0, ...) = 1, for the binary group when the s_i XOR s_0 span all bits. That the
+    generators themselves generate the group is not enough.
 
     Raises:
         NbkitError: as `cayley_expander`.
     """
-    n, generators = _check_cayley("is_cascade_connected", n, generators, group)
-    if group == "cyclic":
-        return math.gcd(n, *(element - generators[0] for element in generators)) == 1
-    return 2 ** binary_rank([element ^ generators[0] for element in generators]) == n
+    return _cayley_layer("is_cascade_connected", n, generators, group).n_components == 1
 
 
 def admitted_degrees(family: str, n_in: int, n_out: int) -> list[int]:
@@ -111,38 +107,23 @@ def biregular_degrees(narrow: int, wide: int) -> list[int]:
     return [degree for degree in _divisors(wide) if degree * narrow % wide == 0]
 
 
-def binary_rank(elements: Sequence[int]) -> int:
-    """The dimension over F_2 of the span of the elements' bits."""
-    pivots: dict[int, int] = {}
-    for element in elements:
-        while element and element.bit_length() in pivots:
-            element ^= pivots[element.bit_length()]
-        if element:
-            pivots[element.bit_length()] = element
-    return len(pivots)
-
-
 def _divisors(n: int) -> list[int]:
     small = [divisor for divisor in range(1, math.isqrt(n) + 1) if n % divisor == 0]
     return sorted({*small, *(n // divisor for divisor in small)})
 
 
-def _check_cayley(who: str, n: int, generators: Sequence[int], group: str) -> tuple[int, tuple[int, ...]]:
+def _cayley_layer(who: str, n: int, generators: Sequence[int], group: str) -> CirculantLayer | XorLayer:
     if isinstance(n, (tuple, list)):
         raise NbkitError(
-            f"{who}: n must be one integer, since a Cayley layer has n_in = n_out = the group's size, got {n!r}. "
+            f"{who}: n must be one integer, since a Cayley layer has n_in = n_out = the group's size, got {show(n)}. "
             "Use radix_net with widths where the sizes differ."
         )
-    n = check_integer(who, "n", n, at_least=1)
+    n = check_integer(who, "n", n, at_least=1, at_most=MAX_NODES)
     check_choice(who, "group", group, _GROUPS)
-    generators = check_integers(who, "generators", generators, at_least=0)
-    if len(set(generators)) < len(generators) or max(generators) >= n:
-        raise NbkitError(
-            f"{who}: generators must be distinct elements 0..{n - 1}, got {generators}. Leave out repetitions."
-        )
+    generators = check_elements(who, "generators", generators, n)
     if group == "binary" and n & (n - 1):
         raise NbkitError(f"{who}: n must be a power of two for the binary group, got {n}. Use {1 << n.bit_length()}.")
-    return n, generators
+    return CirculantLayer(n, generators) if group == "cyclic" else XorLayer(n, generators)
 
 
 def _distinct_draws(generator: np.random.Generator, n_rows: int, n: int, degree: int) -> np.ndarray:

@@ -7,10 +7,12 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from nbkit.device import check_memory
-from nbkit.errors import NbkitError, check_integer
+from nbkit.device import as_array, check_memory
+from nbkit.errors import NbkitError, check_integer, show
 
-__all__ = ["EdgeLayer", "Layer", "check_nodes"]
+__all__ = ["MAX_NODES", "EdgeLayer", "Layer", "check_layer", "check_nodes"]
+
+MAX_NODES = 2**62  # in one layer of nodes: the sum of two labels is still an int64
 
 
 class Layer(ABC):
@@ -161,9 +163,10 @@ class EdgeLayer(Layer):
         self, n_in: int, n_out: int, sources: np.ndarray, targets: np.ndarray, *, description: str = "listed edges"
     ):
         self.shape = (
-            check_integer("EdgeLayer", "n_in", n_in, at_least=1),
-            check_integer("EdgeLayer", "n_out", n_out, at_least=1),
+            check_integer("EdgeLayer", "n_in", n_in, at_least=1, at_most=MAX_NODES),
+            check_integer("EdgeLayer", "n_out", n_out, at_least=1, at_most=MAX_NODES),
         )
+        check_memory("EdgeLayer", 8 * sum(self.shape), lower="the number of nodes")
         sources = check_nodes("EdgeLayer", "sources", sources, n_in)
         targets = check_nodes("EdgeLayer", "targets", targets, n_out)
         if len(sources) != len(targets):
@@ -214,34 +217,53 @@ def check_nodes(who: str, name: str, nodes: object, n: int) -> np.ndarray:
     Raises:
         NbkitError: not integers, or outside 0..n-1.
     """
-    array = np.atleast_1d(np.asarray(nodes))
+    array = np.atleast_1d(as_array(who, name, nodes))
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise NbkitError(f"{who}: {name} must be a node or a list of nodes, got {nodes!r}. Use integers.")
+        raise NbkitError(f"{who}: {name} must be a node or a list of nodes, got {show(nodes)}. Use integers.")
     if array.min() < 0 or array.max() >= n:
         wrong = array[(array < 0) | (array >= n)][0]
         raise NbkitError(f"{who}: {name} must lie in 0..{n - 1}, got {wrong}. Use a node of this layer.")
     return array.astype(np.int64)
 
 
+def check_layer(who: str, layer: object) -> Layer:
+    """The layer itself.
+
+    Raises:
+        NbkitError: anything else.
+    """
+    if not isinstance(layer, Layer):
+        raise NbkitError(
+            f"{who}: layer must be a Layer, got {type(layer).__name__}. "
+            "Take one of a topology's layers, or use Layer.from_biadjacency for a matrix."
+        )
+    return layer
+
+
 def _from_biadjacency(matrix: object, allow_dead_inputs: bool) -> EdgeLayer:
     who = "Layer.from_biadjacency"
-    array = matrix.toarray() if scipy.sparse.issparse(matrix) else np.asarray(matrix)
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "biuf":
+    is_sparse = scipy.sparse.issparse(matrix)
+    given = scipy.sparse.coo_array(matrix, copy=True) if is_sparse else as_array(who, "matrix", matrix)
+    if given.ndim != 2 or 0 in given.shape:
         raise NbkitError(
-            f"{who}: matrix must be 2-D (n_in, n_out) and not empty, got shape {array.shape}. Give a 0/1 matrix."
+            f"{who}: matrix must be 2-D (n_in, n_out) and not empty, got shape {given.shape}. Give a 0/1 matrix."
         )
-    if not np.isin(array, (0, 1)).all():
-        wrong = array[~np.isin(array, (0, 1))][0]
-        raise NbkitError(f"{who}: matrix must hold only 0 and 1, got an entry {wrong}. Compare with 0 first.")
-    dead = np.flatnonzero(~array.astype(bool).any(axis=1))
+    if is_sparse:
+        given.sum_duplicates()
+    entries = given.data if is_sparse else given
+    wrong = entries[~np.isin(entries, (0, 1))]
+    if wrong.size:
+        raise NbkitError(f"{who}: matrix must hold only 0 and 1, got an entry {wrong[0]}. Compare with 0 first.")
+    sources, targets = given.nonzero()
+    dead = np.flatnonzero(np.bincount(sources, minlength=given.shape[0]) == 0)
     if len(dead) and not allow_dead_inputs:
         raise NbkitError(
             f"{who}: every row of matrix must have a 1 (an input feeds at least one output), got a zero row {dead[0]}. "
             "Give that node an edge, or remove it."
         )
-    return EdgeLayer(*array.shape, *np.nonzero(array), description="given matrix")
+    return EdgeLayer(*given.shape, sources, targets, description="given matrix")
 
 
 def _csr(shape: tuple[int, int], sources: np.ndarray, targets: np.ndarray) -> scipy.sparse.csr_array:

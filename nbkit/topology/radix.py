@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from nbkit.errors import NbkitError, check_integer, check_integers
+from nbkit.topology.kronecker import KroneckerLayer
 from nbkit.topology.layer import Layer
-from nbkit.topology.structured import CirculantLayer, KroneckerLayer
+from nbkit.topology.structured import CirculantLayer
 from nbkit.topology.topology import Topology
 
 __all__ = [

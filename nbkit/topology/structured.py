@@ -1,16 +1,16 @@
-"""Layers that are arithmetic: circulant and XOR wires and their Kronecker product with dense blocks cost no memory."""
+"""Layers that are arithmetic, Cayley layers of the cyclic and the binary group: they cost no memory at any size."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-import scipy.sparse
 import torch
 
 from nbkit.device import check_memory
-from nbkit.errors import NbkitError, check_integer
-from nbkit.topology.layer import EdgeLayer, Layer, check_nodes
+from nbkit.errors import NbkitError, check_integer, check_integers, show
+from nbkit.topology.layer import MAX_NODES, Layer, check_nodes
 
-__all__ = ["CirculantLayer", "KroneckerLayer", "RegularLayer", "XorLayer", "dense_layer", "kronecker"]
+__all__ = ["CirculantLayer", "RegularLayer", "XorLayer", "check_elements"]
 
 
 class RegularLayer(Layer):
@@ -55,22 +55,16 @@ class CirculantLayer(RegularLayer):
     A mixed-radix layer is the case of offsets 0, v, 2v, ..., kept as a `range`, so that it costs no memory at any n.
 
     Args:
-        n: nodes on each side, at least 1.
+        n: nodes on each side, 1..2^62.
         offsets: distinct integers in 0..n-1; a `range` stays a range.
 
     Raises:
         NbkitError: no offset, or one that is repeated or outside 0..n-1.
     """
 
-    def __init__(self, n: int, offsets: range | tuple[int, ...]):
-        self.n = check_integer("CirculantLayer", "n", n, at_least=1)
-        self.offsets = offsets if isinstance(offsets, range) else _as_range(tuple(sorted(offsets)))
-        distinct = isinstance(self.offsets, range) or len(set(self.offsets)) == len(self.offsets)
-        if not len(self.offsets) or not distinct or self.offsets[0] < 0 or self.offsets[-1] >= n:
-            raise NbkitError(
-                f"CirculantLayer: offsets must be distinct integers in 0..{n - 1}, got {offsets!r}. "
-                "Reduce them modulo n and leave out repetitions."
-            )
+    def __init__(self, n: int, offsets: range | Sequence[int]):
+        self.n = check_integer("CirculantLayer", "n", n, at_least=1, at_most=MAX_NODES)
+        self.offsets = check_elements("CirculantLayer", "offsets", offsets, self.n)
         self.shape = (self.n, self.n)
         self.out_degree = self.in_degree = len(self.offsets)
 
@@ -79,6 +73,13 @@ class CirculantLayer(RegularLayer):
         if isinstance(self.offsets, range) and self.offsets.start == 0:
             return f"radix {len(self.offsets)}, place value {self.offsets.step}"
         return "cyclic Cayley layer, offsets " + ", ".join(map(str, self.offsets[:8]))
+
+    @property
+    def n_components(self) -> int:
+        """Connected components: the cosets of the subgroup that the differences of the offsets generate."""
+        if isinstance(self.offsets, range):
+            return math.gcd(self.n, self.offsets.step) if len(self.offsets) > 1 else self.n
+        return math.gcd(self.n, *(offset - self.offsets[0] for offset in self.offsets))
 
     def edges_from(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         column, positions = self._expand("successors", nodes, self.n, self.out_degree)
@@ -121,21 +122,22 @@ class XorLayer(RegularLayer):
         NbkitError: n is no power of two, or a generator is missing, repeated or outside 0..n-1.
     """
 
-    def __init__(self, n: int, generators: tuple[int, ...]):
-        self.n = check_integer("XorLayer", "n", n, at_least=1)
+    def __init__(self, n: int, generators: Sequence[int]):
+        self.n = check_integer("XorLayer", "n", n, at_least=1, at_most=MAX_NODES)
         if self.n & (self.n - 1):
-            raise NbkitError(f"XorLayer: n must be a power of two, got {n}. Use {1 << n.bit_length()}.")
-        self.generators = tuple(sorted(generators))
-        if not generators or len(set(generators)) < len(generators) or not 0 <= self.generators[0] <= max(generators) < n:
-            raise NbkitError(
-                f"XorLayer: generators must be distinct integers in 0..{n - 1}, got {generators!r}. Leave out repetitions."
-            )
+            raise NbkitError(f"XorLayer: n must be a power of two, got {n}. Use {1 << self.n.bit_length()}.")
+        self.generators = tuple(check_elements("XorLayer", "generators", generators, self.n))
         self.shape = (self.n, self.n)
         self.out_degree = self.in_degree = len(self.generators)
 
     @property
     def description(self) -> str:
         return "binary Cayley layer, generators " + ", ".join(map(str, self.generators[:8]))
+
+    @property
+    def n_components(self) -> int:
+        """Connected components: the cosets of the subgroup that the generators' XOR differences span."""
+        return self.n >> _binary_rank([element ^ self.generators[0] for element in self.generators])
 
     def edges_from(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         column, positions = self._expand("successors", nodes, self.n, self.out_degree)
@@ -147,84 +149,42 @@ class XorLayer(RegularLayer):
     def _write_targets(self, out: torch.Tensor) -> None:
         out.copy_((torch.arange(self.n)[:, None] ^ torch.tensor(self.generators)).sort(dim=1).values)
 
-
-class KroneckerLayer(RegularLayer):
-    """The Kronecker product of a dense block pattern (blocks_in, blocks_out) with a regular layer.
-
-    Node (block, label) has index block * n + label; it feeds every successor of its label in every block.
-
-    Source:
-        Robinett & Kepner 2019, equation (3).
-    """
-
-    def __init__(self, base: RegularLayer, blocks_in: int, blocks_out: int):
-        self.base, self.blocks_in, self.blocks_out = base, blocks_in, blocks_out
-        self.shape = (blocks_in * base.n_in, blocks_out * base.n_out)
-        self.out_degree = base.out_degree * blocks_out
-        self.in_degree = base.in_degree * blocks_in
-
-    @property
-    def description(self) -> str:
-        return f"{self.blocks_in} x {self.blocks_out} blocks of ({self.base.description})"
-
-    def edges_from(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        column, _ = self._expand("successors", nodes, self.n_in, self.out_degree)
-        positions, targets = self.base.edges_from(column[:, 0] % self.base.n_in)
-        return _repeat_blocks(positions, targets, self.base.n_out, self.blocks_out)
-
-    def edges_into(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        column, _ = self._expand("predecessors", nodes, self.n_out, self.in_degree)
-        positions, sources = self.base.edges_into(column[:, 0] % self.base.n_out)
-        return _repeat_blocks(positions, sources, self.base.n_in, self.blocks_in)
-
-    def _write_targets(self, out: torch.Tensor) -> None:
-        blocks = out.view(self.blocks_in, self.base.n_in, self.blocks_out, self.base.out_degree)
-        first = torch.empty((self.base.n_in, self.base.out_degree), dtype=torch.int64)
-        self.base._write_targets(first)
-        torch.add(first[:, None, :], self.base.n_out * torch.arange(self.blocks_out)[:, None], out=blocks[0])
-        blocks[1:] = blocks[0]
-
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, KroneckerLayer) and self.shape == other.shape and self.base.shape == other.base.shape:
-            return self.base == other.base
+        if isinstance(other, XorLayer):
+            return (self.n, self.generators) == (other.n, other.generators)
         return super().__eq__(other)
 
     __hash__ = Layer.__hash__
 
 
-def kronecker(layer: Layer, blocks_in: int, blocks_out: int) -> Layer:
-    """The Kronecker product ones(blocks_in, blocks_out) x layer, shape (blocks_in * n_in, blocks_out * n_out).
+def _binary_rank(elements: Sequence[int]) -> int:
+    """The dimension over F_2 of the span of the elements' bits."""
+    pivots: dict[int, int] = {}
+    for element in elements:
+        while element and element.bit_length() in pivots:
+            element ^= pivots[element.bit_length()]
+        if element:
+            pivots[element.bit_length()] = element
+    return len(pivots)
+
+
+def check_elements(who: str, name: str, elements: range | Sequence[int], n: int) -> range | tuple[int, ...]:
+    """Distinct elements of 0..n-1, ascending; an arithmetic progression as a range, so that it is recognised as one.
 
     Raises:
-        NbkitError: a number of blocks below 1.
+        NbkitError: no element, no integer, or one that is repeated or outside 0..n-1.
     """
-    blocks_in = check_integer("kronecker", "blocks_in", blocks_in, at_least=1)
-    blocks_out = check_integer("kronecker", "blocks_out", blocks_out, at_least=1)
-    if blocks_in == blocks_out == 1:
-        return layer
-    if isinstance(layer, KroneckerLayer):
-        return KroneckerLayer(layer.base, blocks_in * layer.blocks_in, blocks_out * layer.blocks_out)
-    if isinstance(layer, RegularLayer):
-        return KroneckerLayer(layer, blocks_in, blocks_out)
-    check_memory("kronecker", 64 * layer.n_edges * blocks_in * blocks_out, lower="the widths")
-    product = scipy.sparse.kron(np.ones((blocks_in, blocks_out), dtype=np.int64), layer.to_scipy(), format="coo")
-    description = f"{blocks_in} x {blocks_out} blocks of ({layer.description})"
-    return EdgeLayer(*product.shape, *product.coords, description=description)
-
-
-def dense_layer(n_in: int, n_out: int) -> Layer:
-    """The layer in which every input feeds every output."""
-    return kronecker(CirculantLayer(1, range(1)), n_in, n_out)
-
-
-def _as_range(offsets: tuple[int, ...]) -> range | tuple[int, ...]:
-    """An arithmetic progression as a range, so that it is recognised as one; anything else unchanged."""
-    if len(offsets) < 2 or offsets[1] == offsets[0]:
-        return range(offsets[0], offsets[0] + 1) if len(offsets) == 1 else offsets
-    candidate = range(offsets[0], offsets[-1] + 1, offsets[1] - offsets[0])
-    return candidate if tuple(candidate) == offsets else offsets
-
-
-def _repeat_blocks(positions: np.ndarray, labels: np.ndarray, n: int, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-    nodes = labels[:, None] + n * np.arange(blocks)
-    return np.repeat(positions, blocks), nodes.ravel()
+    if isinstance(elements, range) and elements:
+        ascending: range | tuple[int, ...] = elements if elements.step > 0 else elements[::-1]
+        distinct = True
+    else:
+        ascending = tuple(sorted(check_integers(who, name, elements, at_least=0)))
+        distinct = len(set(ascending)) == len(ascending)
+    if not distinct or ascending[0] < 0 or ascending[-1] >= n:
+        raise NbkitError(
+            f"{who}: {name} must be distinct integers in 0..{n - 1}, got {show(elements)}. "
+            "Take them modulo n and leave out repetitions."
+        )
+    step = ascending[1] - ascending[0] if len(ascending) > 1 else 1
+    progression = range(ascending[0], ascending[-1] + 1, step)
+    return progression if isinstance(ascending, range) or tuple(progression) == ascending else ascending

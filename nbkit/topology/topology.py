@@ -8,8 +8,8 @@ import networkx as nx
 
 from nbkit.device import check_memory
 from nbkit.errors import NbkitError, check_integers
+from nbkit.topology.kronecker import kronecker
 from nbkit.topology.layer import Layer
-from nbkit.topology.structured import kronecker
 
 __all__ = ["Topology"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import ipywidgets
@@ -31,9 +32,13 @@ class Settings:
     def __init__(self, who: str, groups: Mapping[str, Sequence[Control]], admissible: Admissible) -> None:
         self._who, self._admissible, self._writing = who, admissible, False
         self.controls = {control.name: control for group in groups.values() for control in group}
-        self.widgets: dict[str, ipywidgets.Widget] = {name: c.widget() for name, c in self.controls.items()}
         self.values: dict[str, Any] = {name: control.value for name, control in self.controls.items()}
         self.wishes = dict(self.values)
+
+    @cached_property
+    def widgets(self) -> dict[str, ipywidgets.Widget]:
+        """The ipywidget of every setting, made when first asked for: an explorer that is refused leaves none."""
+        return {name: control.widget() for name, control in self.controls.items()}
 
     def check_names(self, names: Mapping[str, Any]) -> None:
         """Refuse names that are no setting.

@@ -1,0 +1,104 @@
+"""Controls: what they make, what they refuse, and what they offer when only some values are admissible."""
+
+import ipywidgets
+import pytest
+
+from nbkit.errors import NbkitError
+from nbkit.explore import Choice, LogSlider, Slider, Text, Toggle
+from nbkit.explore.panel import close_widgets
+
+DEGREE = Slider("degree", "degree d", values=(2, 4, 8), value=4)
+DEPTH = Slider("depth", "depth L", 1, 12, value=5)
+SCALE = Slider("scale", "scale σ", 0.0, 2.0, step=0.5)
+DENSITY = LogSlider("density", "density α", 1e-3, 1.0, value=0.1)
+PLACEMENT = Choice("placement", "placement", ("random", "shift", "aligned"))
+RADICES = Text("radices", "radices N", "2,2,2")
+SIGNED = Toggle("signed", "signed")
+
+
+@pytest.fixture
+def made():
+    widgets = []
+
+    def make(control):
+        widgets.append(control.widget())
+        return widgets[-1]
+
+    yield make
+    close_widgets(*widgets)
+
+
+@pytest.mark.parametrize(
+    ("control", "kind", "start"),
+    [
+        (DEGREE, ipywidgets.SelectionSlider, 4),
+        (DEPTH, ipywidgets.IntSlider, 5),
+        (SCALE, ipywidgets.FloatSlider, 0.0),
+        (DENSITY, ipywidgets.FloatLogSlider, 0.1),
+        (PLACEMENT, ipywidgets.Dropdown, "random"),
+        (RADICES, ipywidgets.Text, "2,2,2"),
+        (SIGNED, ipywidgets.Checkbox, False),
+    ],
+)
+def test_a_control_makes_its_widget_at_its_start_with_its_label(made, control, kind, start):
+    widget = made(control)
+    assert type(widget) is kind
+    assert widget.value == start == control.value
+    assert widget.description == control.label
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "rule"),
+    [
+        (DEGREE, 3, "one of 2, 4, 8"),
+        (DEPTH, 13, "an integer between 1 and 12"),
+        (DEPTH, 2.5, "an integer between 1 and 12"),
+        (DEPTH, True, "an integer between 1 and 12"),
+        (SCALE, float("nan"), "a number between 0 and 2"),
+        (SCALE, "1", "a number between 0 and 2"),
+        (DENSITY, 0, "a number between 0.001 and 1"),
+        (PLACEMENT, "left", "one of 'random', 'shift', 'aligned'"),
+        (RADICES, (2, 2), "text"),
+        (SIGNED, "yes", "True or False"),
+    ],
+)
+def test_a_value_outside_is_refused_with_who_which_rule_value_and_mend(control, value, rule):
+    with pytest.raises(NbkitError) as caught:
+        control.check("WaveExplorer", value)
+    message = str(caught.value)
+    assert message.startswith(f"WaveExplorer: {control.name} must be {rule}, got {value!r}. ")
+    assert message.endswith(".")
+
+
+def test_a_checked_value_has_the_type_the_stream_expects():
+    numpy = pytest.importorskip("numpy")
+    assert type(DEPTH.check("x", numpy.int64(3))) is int
+    assert type(SCALE.check("x", 1)) is float
+    assert type(DEGREE.check("x", numpy.int64(8))) is int
+
+
+def test_a_listed_slider_offers_only_what_is_admissible_and_then_everything_again(made):
+    widget = made(DEGREE)
+    DEGREE.offer(widget, (2, 4), 2)
+    assert (widget.options, widget.value) == ((2, 4), 2)
+    DEGREE.offer(widget, None, 8)
+    assert (widget.options, widget.value) == ((2, 4, 8), 8)
+
+
+def test_a_stepping_slider_and_a_choice_offer_only_what_is_admissible(made):
+    depth, placement = made(DEPTH), made(PLACEMENT)
+    DEPTH.offer(depth, range(2, 4), 3)
+    assert (depth.min, depth.max, depth.value) == (2, 3, 3)
+    PLACEMENT.offer(placement, ("shift",), "shift")
+    assert (tuple(placement.options), placement.value) == (("shift",), "shift")
+
+
+def test_the_nearest_admissible_value_stands_in_for_a_wish():
+    assert DEPTH.nearest(9, (1, 2, 6)) == 6
+    assert DEGREE.nearest(4, (2, 4, 8)) == 4
+    assert PLACEMENT.nearest("random", ("shift", "aligned")) == "shift"
+
+
+def test_a_slider_needs_a_range_or_values():
+    with pytest.raises(TypeError, match="either low and high, or values"):
+        Slider("depth", "depth L")

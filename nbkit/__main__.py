@@ -64,9 +64,11 @@ def _open_lab(for_jupyter: list[str]) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         say("You are root: JupyterLab is started with --allow-root.")
         options.append("--allow-root")
-    start = notebooks_folder() / START
-    say(f"Opening {start} in JupyterLab. Stop it with Ctrl-C.")
-    return jupyterlab([str(start), *options, *for_jupyter]) or 0
+    folder = notebooks_folder()
+    # As the default address, and not as the file to open, so that the address JupyterLab prints leads there too.
+    options += [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{START}"]
+    say(f"Opening {folder / START} in JupyterLab. Stop it with Ctrl-C.")
+    return jupyterlab([*options, *for_jupyter]) or 0
 
 
 def notebooks_folder() -> Path:

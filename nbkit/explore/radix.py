@@ -30,6 +30,8 @@ __all__ = ["DensityExplorer", "PathsExplorer", "SigmoidsExplorer", "WiringExplor
 
 _MOST_WIRES = 400_000  # more would take over a tenth of a second to bin and to send
 
+_TWO_LINES = "the title that is drawn later may need two lines, so that the picture keeps room for two of them"
+
 
 def parse_integers(who: str, name: str, text: str) -> tuple[int, ...]:
     """The integers of a text such as `3, 3, 4`.
@@ -73,7 +75,7 @@ class WiringExplorer(Explorer):
 
     def build(self) -> None:
         frame = next(self.stream(radices="2, 2, 2", widths="", layer=0, neuron=0, depth=3))
-        self.figure = self.figure_widget(wiring_figure(frame["sizes"], frame["edges"], lit_nodes=frame["lit"]), ghosts=False)
+        self.figure = self.figure_widget(wiring_figure(frame["sizes"], frame["edges"], title=_TWO_LINES), ghosts=False)
         for trace in self.figure.data[3:]:
             trace.on_click(self._clicked)
 
@@ -132,6 +134,9 @@ def _typed_topology(radices: str, widths: str) -> Topology:
 _SECOND = {"none": 0, "N1": 1, "N1·N2": 2, "N1·N2·N3": 3}  # radices of the first system that the second repeats
 
 
+_SPECTRA = {"last layer": "radix", "paths": "dense"}
+
+
 class PathsExplorer(Explorer):
     """Drag radices; reachability, path counts and spectrum of the RadiX-Net move."""
 
@@ -149,7 +154,7 @@ class PathsExplorer(Explorer):
 
     def build(self) -> None:
         self.figure = self.figure_widget(
-            spectrum_figure({"0/1 layer": [1.0], "paths": [1.0]}, value_label="singular value s", height=330)
+            spectrum_figure({"last layer": [1.0], "paths": [1.0]}, families=_SPECTRA, title=_TWO_LINES, height=330)
         )
         self.canvases["reach"] = MatrixCanvas(title="who is reached", row_label="input u", column_label="node v")
         self.canvases["paths"] = MatrixCanvas(title="paths", row_label="input u", column_label="node v")
@@ -180,8 +185,8 @@ class PathsExplorer(Explorer):
         counts = frame["counts"]
         shown = np.minimum(counts, 255).astype(np.uint8)
         self.canvases["paths"].show(shown, title=f"paths: {counts.min()} to {counts.max()}")
-        spectra = {"0/1 layer": frame["layer_values"], "paths": frame["path_values"]}
-        for trace, values in zip(self.figure.data, spectrum_traces(spectra)):
+        spectra = {"last layer": frame["layer_values"], "paths": frame["path_values"]}
+        for trace, values in zip(self.figure.data, spectrum_traces(spectra, families=_SPECTRA)):
             trace.update(values)
         through = frame["depth"] == frame["n_layers"]
         self.figure.layout.title.text = wrapped_title(
@@ -215,8 +220,9 @@ class DensityExplorer(Explorer):
         self.figure = self.figure_widget(
             curves_figure(
                 _density_curves(next(self.stream(**settings))),
-                x_label="first width D0 (log)",
+                x_label="first width D0",
                 y_label="density Δ",
+                title=_TWO_LINES,
                 log_x=True,
             )
         )
@@ -285,7 +291,7 @@ class SigmoidsExplorer(Explorer):
 
     def build(self) -> None:
         frame = next(self.stream(target="sine", terms=16, steps=0, seed=0))
-        self.figure = self.figure_widget(fit_figure(*_fit_arrays(frame)))
+        self.figure = self.figure_widget(fit_figure(*_fit_arrays(frame), title=_TWO_LINES))
 
     def stream(self, *, target: str, terms: int, steps: int, seed: int) -> Iterator[dict]:
         """Fits with 1, 2, 4, ... up to `terms` sigmoids in turn, a frame every 25 steps."""

@@ -1,7 +1,7 @@
 // A 0/1 or uint8 matrix on a canvas: hover, zoom, pan, keyboard. The data come bit-packed or as bytes, row after row.
-const page = `<div class="nbkit-title"></div><div class="nbkit-middle"><div class="nbkit-rows"></div><div class="nbkit-box">
-<canvas tabindex="0" role="application" data-lm-suppress-shortcuts="true"></canvas></div></div>
-<div class="nbkit-columns"></div><div class="nbkit-says" aria-live="polite"></div>`;
+const page = `<div class="nbkit-title"></div><div class="nbkit-columns"></div><div class="nbkit-middle"><div class="nbkit-rows"></div>
+<div class="nbkit-box"><canvas tabindex="0" role="application" data-lm-suppress-shortcuts="true"></canvas></div></div>
+<div class="nbkit-says" aria-live="polite"></div>`;
 
 function render({ model, el }) {
   el.classList.add('nbkit-matrix');
@@ -15,14 +15,14 @@ function render({ model, el }) {
 
   const read = i => bits ? (bytes[i >> 3] >> (7 - (i & 7))) & 1 : bytes[i], value = (row, column) => read(row * columns + column);
   function unpack() {
-    const data = model.get('data'), shape = model.get('shape'), lut = model.get('colours');
+    const data = model.get('data'), size = model.get('shape'), lut = model.get('colours');
     bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const colours = new Uint32Array(lut.buffer.slice(lut.byteOffset, lut.byteOffset + lut.byteLength));
-    if (shape[0] !== rows || shape[1] !== columns) {
-      [rows, columns] = shape;
+    if (size[0] !== rows || size[1] !== columns) {
+      [rows, columns] = size;
       source.width = columns; source.height = rows; image = ink.createImageData(columns, rows);
       pixels = new Uint32Array(image.data.buffer);
-      zoom = 1; left = top = 0; cursor = null;
+      zoom = 1; left = top = 0; cursor = null; shape();
     }
     bits = colours.length === 2;
     const n = rows * columns;
@@ -35,10 +35,13 @@ function render({ model, el }) {
     } else for (let i = 0; i < n; i++) pixels[i] = colours[bytes[i]];
     ink.putImageData(image, 0, 0);
   }
-  // Device px per entry and where entry (0, 0) begins. Entries are square, but each side fills a quarter of the box at least.
-  function view() {
-    const across = canvas.width / columns, down = canvas.height / rows, unit = Math.min(across, down);
-    const x = Math.max(unit, across / 4) * zoom, y = Math.max(unit, down / 4) * zoom;
+  // The box stays; the canvas takes as much of it as square entries need, but a quarter of each side at least.
+  function shape() {
+    const across = model.get('width') / columns, down = model.get('height') / rows, unit = Math.min(across, down);
+    canvas.style.width = `${100 * Math.max(unit / across, 0.25)}%`; canvas.style.height = `${100 * Math.max(unit / down, 0.25)}%`;
+  }
+  function view() {                                     // device px per entry and where entry (0, 0) begins
+    const x = canvas.width / columns * zoom, y = canvas.height / rows * zoom;
     left = Math.max(0, Math.min(left, columns - canvas.width / x)); top = Math.max(0, Math.min(top, rows - canvas.height / y));
     return { x, y, x0: -left * x, y0: -top * y };
   }
@@ -85,9 +88,9 @@ function render({ model, el }) {
     say(); paint();
     if (had) send();
   }
-  const inside = event => {
+  const inside = event => {                             // the middle of the device px under the pointer: what is painted is what is read
     const box = canvas.getBoundingClientRect(), ratio = canvas.width / box.width;
-    return [(event.clientX - box.left) * ratio, (event.clientY - box.top) * ratio];
+    return [event.clientX - box.left, event.clientY - box.top].map(px => Math.floor(px * ratio) + 0.5);
   };
   function entry(event) {
     const [px, py] = inside(event), { x, y, x0, y0 } = view();
@@ -115,7 +118,7 @@ function render({ model, el }) {
   });
   listen('pointerup', () => { drag = null; });
   listen('pointerleave', () => { if (!drag) point(null); });
-  listen('dblclick', reset);
+  listen('dblclick', event => { reset(); point(entry(event)); });
   listen('keydown', event => {
     const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (move) {

@@ -19,11 +19,11 @@ _CSS = f"""
   font: 13px system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif; font-variant-numeric: tabular-nums; }}
 .nbkit-title {{ font-size: 15px; min-height: 1.3em; max-width: 440px; }}
 .nbkit-middle {{ display: flex; gap: 4px; }}
-.nbkit-rows {{ writing-mode: vertical-rl; text-align: center; white-space: nowrap; }}
-.nbkit-box {{ flex: 0 1 auto; min-width: 0; border: 1px solid {FAINT}; }}
-.nbkit-box canvas {{ display: block; width: 100%; height: 100%; image-rendering: pixelated; cursor: crosshair; touch-action: none; }}
+.nbkit-rows {{ writing-mode: vertical-rl; white-space: nowrap; }}
+.nbkit-box {{ flex: 0 1 auto; min-width: 0; }}
+.nbkit-box canvas {{ display: block; width: 100%; height: 100%; outline: 1px solid {FAINT}; image-rendering: pixelated; cursor: crosshair; touch-action: none; }}
 .nbkit-box canvas:focus-visible {{ outline: 2px solid #0072B2; }}
-.nbkit-columns {{ text-align: center; }}
+.nbkit-columns {{ margin-left: 1.7em; }}
 .nbkit-says {{ min-height: 1.3em; margin-top: 4px; }}
 """
 

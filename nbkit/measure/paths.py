@@ -6,12 +6,12 @@ import numpy as np
 
 from nbkit.device import check_memory
 from nbkit.errors import check_integer
-from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, Topology, XorLayer
+from nbkit.topology import CirculantLayer, KroneckerLayer, RegularLayer, Topology, XorLayer
 from nbkit.topology.radix import longest_system, place_values
+from nbkit.topology.topology import check_topology
 
 __all__ = ["is_symmetric", "is_translation_invariant", "path_count", "path_counts"]
 
-_INT64_MAX = 2**63 - 1
 _COUNT_BYTES = 40  # an object pointer and a small Python integer
 _ROWS_AT_ONCE = 64
 
@@ -28,6 +28,7 @@ def path_counts(topology: Topology) -> np.ndarray:
     Source:
         Robinett & Kepner 2019, section II (the top-right block of the n-th power of the adjacency matrix).
     """
+    check_topology("path_counts", topology)
     n_in, n_out = topology.sizes[0], topology.sizes[-1]
     check_memory("path_counts", _COUNT_BYTES * n_in * n_out, lower="the number of nodes")
     constant = _constant_count(topology)
@@ -51,6 +52,7 @@ def path_count(topology: Topology, u: int, v: int) -> int:
         Robinett & Kepner 2019, Lemmas 1, 2 and Theorem 1, corrected: the count is (product of all radices) / n *
         (product of the inner widths) when one system is full; the printed one holds only when the last is full too.
     """
+    check_topology("path_count", topology)
     u = check_integer("path_count", "u", u, at_least=0, at_most=topology.sizes[0] - 1)
     v = check_integer("path_count", "v", v, at_least=0, at_most=topology.sizes[-1] - 1)
     constant = _constant_count(topology)
@@ -60,14 +62,19 @@ def path_count(topology: Topology, u: int, v: int) -> int:
 def is_symmetric(topology: Topology) -> bool:
     """Whether every input reaches every output by one and the same positive number of paths.
 
-    Forms no more than is needed: nothing where a full mixed-radix system is among the layers, one row of counts where
-    all inputs are alike, else a few rows at a time, stopping at the first that differs.
+    Forms no more than is needed: nothing where a full mixed-radix system is among the layers, or where the paths out of
+    an input cannot be shared out equally, one row of counts where all inputs are alike, else a few rows at a time,
+    stopping at the first that differs.
 
     Source:
         Robinett & Kepner 2019, section II (symmetry).
     """
-    if _constant_count(topology) is not None:
+    if _constant_count(check_topology("is_symmetric", topology)) is not None:
         return True
+    if all(isinstance(layer, RegularLayer) for layer in topology):
+        n_paths = math.prod(layer.out_degree for layer in topology)  # out of every input
+        if n_paths % topology.sizes[-1]:
+            return False
     n_in = 1 if is_translation_invariant(topology) else topology.sizes[0]
     expected = None
     for first in range(0, n_in, _ROWS_AT_ONCE):
@@ -80,6 +87,7 @@ def is_symmetric(topology: Topology) -> bool:
 
 def is_translation_invariant(topology: Topology) -> bool:
     """Whether every layer is a Cayley layer of one and the same group, so that all inputs are alike."""
+    check_topology("is_translation_invariant", topology)
     bases = [layer.base if isinstance(layer, KroneckerLayer) else layer for layer in topology]
     kind = type(bases[0])
     return kind in (CirculantLayer, XorLayer) and all(type(b) is kind and b.n == bases[0].n for b in bases)
@@ -105,26 +113,35 @@ def _translates(topology: Topology, row: np.ndarray) -> np.ndarray:
 
 
 def _count_rows(topology: Topology, starts: np.ndarray) -> np.ndarray:
-    """Paths from the start nodes to every output, object (len(starts), n_out): the general product."""
-    check_memory("path_counts", _COUNT_BYTES * len(starts) * max(topology.sizes), lower="the number of nodes")
-    counts = np.zeros((len(starts), topology.sizes[0]), dtype=np.int64)
-    counts[np.arange(len(starts)), starts] = 1
+    """Paths from the start nodes to every output, object (len(starts), n_out): the general product.
+
+    Counts are kept as int64 digits of a large base, so that only the last step makes Python integers.
+    """
+    growth = [layer.largest_in_degree.bit_length() for layer in topology]
+    n_bits = 62 - max(growth)
+    n_digits = 1 + sum(growth) // n_bits
+    n_bytes = (_COUNT_BYTES + 24 * n_digits) * len(starts) * max(topology.sizes)
+    check_memory("path_counts", n_bytes, lower="the number of nodes")
+    digits = [np.zeros((topology.sizes[0], len(starts)), dtype=np.int64)]
+    digits[0][starts, np.arange(len(starts))] = 1
     for layer in topology:
-        counts = _count_step(counts, layer)
-    return counts.astype(object)
+        into = layer.to_scipy().T.tocsr()
+        digits = _carried([into @ digit for digit in digits], n_bits)
+    counts = digits.pop().T.astype(object)
+    while digits:
+        counts = (counts << n_bits) + digits.pop().T
+    return counts
 
 
-def _count_step(counts: np.ndarray, layer: Layer) -> np.ndarray:
-    """counts @ biadjacency, in int64 while no sum can overflow, in Python integers from then on."""
-    by_target = layer.to_scipy().T.tocsr()
-    if counts.dtype != object and int(counts.max()) * int(layer.in_degrees().max()) <= _INT64_MAX:
-        return (by_target @ counts.T).T
-    fed = np.diff(by_target.indptr) > 0
-    sums = np.zeros((len(counts), layer.n_out), dtype=object)
-    terms = counts.astype(object)[:, by_target.indices]
-    if fed.any():
-        sums[:, fed] = np.add.reduceat(terms, by_target.indptr[:-1][fed], axis=1)
-    return sums
+def _carried(digits: list[np.ndarray], n_bits: int) -> list[np.ndarray]:
+    """The same numbers with every digit below 2^n_bits, least significant first."""
+    carry = 0
+    reduced = []
+    for digit in digits:
+        total = digit + carry
+        carry = total >> n_bits
+        reduced.append(total & ((1 << n_bits) - 1))
+    return [*reduced, carry] if carry.any() else reduced
 
 
 def _meet(topology: Topology, u: int, v: int) -> int:

@@ -53,6 +53,11 @@ class Layer(ABC):
     def in_degrees(self) -> np.ndarray:
         """Edges into each output node, int64 (n_out,)."""
 
+    @property
+    def largest_in_degree(self) -> int:
+        """The most edges that enter one output node."""
+        return int(self.in_degrees().max())
+
     @abstractmethod
     def edge_index(self) -> torch.Tensor:
         """All edges as an int64 tensor (2, n_edges), sorted by source, then target.

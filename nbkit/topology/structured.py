@@ -31,6 +31,10 @@ class RegularLayer(Layer):
         check_memory("in_degrees", 8 * self.n_out, lower="the number of nodes in the layer")
         return np.full(self.n_out, self.in_degree, dtype=np.int64)
 
+    @property
+    def largest_in_degree(self) -> int:
+        return self.in_degree
+
     def edge_index(self) -> torch.Tensor:
         check_memory("edge_index", 16 * self.n_edges, lower="the number of nodes or the degree")
         edges = torch.empty((2, self.n_in, self.out_degree), dtype=torch.int64)

@@ -174,6 +174,6 @@ def spawn_generators(
     """One independent child Generator for each of n layers, so that equal shapes do not mean equal draws.
 
     Raises:
-        NbkitError: a seed that `random_generator` refuses, or a negative n.
+        NbkitError: a seed that `random_generator` refuses, or an n outside 0..10^6.
     """
-    return random_generator(seed, who=who).spawn(check_integer(who, "n", n, at_least=0))
+    return random_generator(seed, who=who).spawn(check_integer(who, "n", n, at_least=0, at_most=10**6))

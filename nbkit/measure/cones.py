@@ -1,6 +1,7 @@
 """Cones: the nodes that one neuron reaches, or that reach it, layer by layer, in closed form for mixed-radix wires."""
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +12,7 @@ from nbkit.device import check_memory
 from nbkit.errors import check_choice, check_integer
 from nbkit.topology import Topology
 from nbkit.topology.radix import PlaceValues, place_values
+from nbkit.topology.topology import check_topology
 
 __all__ = ["Cone", "NodeSet", "Progression", "cone", "cone_sizes"]
 
@@ -34,18 +36,19 @@ class Progression:
         """The number of nodes."""
         return self.count * (self.n_nodes // self.modulus)
 
-    def __contains__(self, node: int) -> bool:
-        if not 0 <= node < self.n_nodes:
+    def __contains__(self, node: object) -> bool:
+        if not isinstance(node, numbers.Integral) or not 0 <= node < self.n_nodes:
             return False
         # k * step = difference (mod modulus) is solved by an inverse within the subgroup that step generates.
         divisor = math.gcd(self.step, self.modulus)
-        jumps, rest = divmod((node - self.start) % self.modulus, divisor)
+        jumps, rest = divmod((int(node) - self.start) % self.modulus, divisor)
         order = self.modulus // divisor
         return rest == 0 and jumps * pow(self.step // divisor, -1, order) % order < self.count
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         check_memory("cone", 24 * self.size, lower="the depth, or ask for size and membership only")
-        residues = np.sort((self.start + self.step * np.arange(self.count)) % self.modulus)
+        steps = ((self.start + k * self.step) % self.modulus for k in range(self.count))  # k * step may pass int64
+        residues = np.sort(np.fromiter(steps, dtype=np.int64, count=self.count))
         periods = self.modulus * np.arange(self.n_nodes // self.modulus)
         return (periods[:, None] + residues).ravel().astype(dtype or np.int64)
 
@@ -61,7 +64,9 @@ class NodeSet:
         """The number of nodes."""
         return len(self.nodes)
 
-    def __contains__(self, node: int) -> bool:
+    def __contains__(self, node: object) -> bool:
+        if not isinstance(node, numbers.Integral):
+            return False
         position = np.searchsorted(self.nodes, node)
         return bool(position < self.size and self.nodes[position] == node)
 
@@ -108,6 +113,7 @@ def cone(topology: Topology, node: int, *, layer: int = 0, direction: str = "for
     Raises:
         NbkitError: a layer or node that does not exist, or a listed set beyond the memory budget.
     """
+    check_topology("cone", topology)
     layer = check_integer("cone", "layer", layer, at_least=0, at_most=len(topology))
     node = check_integer("cone", "node", node, at_least=0, at_most=topology.sizes[layer] - 1)
     check_choice("cone", "direction", direction, ("forward", "backward"))

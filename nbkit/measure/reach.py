@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nbkit.device import check_memory
+from nbkit.device import check_memory, choose_device
 from nbkit.errors import check_integer
 from nbkit.measure.cones import cone
 from nbkit.measure.paths import is_translation_invariant
 from nbkit.topology import Layer, RegularLayer, Topology
+from nbkit.topology.topology import check_topology
 
 __all__ = ["is_path_connected", "reach_fractions", "reachability"]
 
@@ -32,18 +33,20 @@ def reachability(
         bool (n_start, n_stop), rows are the nodes of `start`.
 
     Raises:
-        NbkitError: layers out of order, or a matrix beyond the memory budget.
+        NbkitError: layers out of order, no such device, or a matrix beyond the memory budget.
 
     Source:
         Esguerra et al. 2023, section III.C, in the boolean semiring; the paper's products in F_2 lose every pair with
         an even number of paths.
     """
     who = "reachability"
+    check_topology(who, topology)
     start = check_integer(who, "start", start, at_least=0, at_most=len(topology) - 1)
-    stop = check_integer(who, "stop", len(topology) if stop is None else stop, at_least=start + 1, at_most=len(topology))
+    stop = len(topology) if stop is None else stop
+    stop = check_integer(who, "stop", stop, at_least=start + 1, at_most=len(topology))
     part = topology[start:stop]
-    _check_reach_memory(who, part)
-    for words in _reach_words(part, torch.device(device)):
+    _check_reach_memory(who, part, part.sizes[-1])
+    for words in _reach_words(part, choose_device(device)):
         pass
     return _unpack(words)[:, : part.sizes[0]].T.contiguous()
 
@@ -55,14 +58,15 @@ def reach_fractions(topology: Topology, *, device: str | torch.device = "cpu") -
         float64 (number of layers,), each in [0, 1].
 
     Raises:
-        NbkitError: a matrix beyond the memory budget.
+        NbkitError: no such device, or a matrix beyond the memory budget.
 
     Source:
         Esguerra et al. 2023, Fig. 8.
     """
-    _check_reach_memory("reach_fractions", topology)
+    check_topology("reach_fractions", topology)
+    _check_reach_memory("reach_fractions", topology, max(topology.sizes))
     n_in = topology.sizes[0]
-    counts = [int(_unpack(words).sum()) for words in _reach_words(topology, torch.device(device))]
+    counts = [int(_unpack(words).sum()) for words in _reach_words(topology, choose_device(device))]
     return torch.tensor([count / (n_in * n) for count, n in zip(counts, topology.sizes[1:])], dtype=torch.float64)
 
 
@@ -75,6 +79,7 @@ def is_path_connected(topology: Topology) -> bool:
     Source:
         Robinett & Kepner 2019, section II (path-connectedness).
     """
+    check_topology("is_path_connected", topology)
     n_in, n_out = topology.sizes[0], topology.sizes[-1]
     if is_translation_invariant(topology):
         return cone(topology, 0)[-1].size == n_out
@@ -90,10 +95,19 @@ def is_path_connected(topology: Topology) -> bool:
     return True
 
 
-def _check_reach_memory(who: str, topology: Topology) -> None:
+def _check_reach_memory(who: str, topology: Topology, n_unpacked: int) -> None:
+    """Words in and out, the widest matrix that is unpacked, every layer's plan, and the floats of a dense layer."""
     n_start = topology.sizes[0]
-    n_bytes = 2 * n_start * max(topology.sizes) // 8 + 3 * n_start * topology.sizes[-1]
-    check_memory(who, n_bytes + 16 * max(layer.n_edges for layer in topology), lower="the number of nodes")
+    n_bytes = n_start * max(topology.sizes) // 2 + 3 * n_start * n_unpacked
+    n_bytes += 16 * sum(layer.n_edges for layer in topology)
+    check_memory(who, n_bytes, lower="the number of nodes")
+    floats = (5 * layer.n_in * layer.n_out + 24 * n_start * max(layer.shape) for layer in topology if _is_dense(layer))
+    check_memory(who, n_bytes + max(floats, default=0), lower="the number of nodes")
+
+
+def _is_dense(layer: Layer) -> bool:
+    """Whether some output has so many predecessors that the float product is faster."""
+    return layer.largest_in_degree > _DENSE_DEGREE
 
 
 def _reach_words(topology: Topology, device: torch.device) -> Iterator[torch.Tensor]:
@@ -123,10 +137,10 @@ class _GatherPlan:
 
     @classmethod
     def of(cls, layer: Layer, device: torch.device) -> "_GatherPlan | None":
-        """The plan, or None where some output has so many predecessors that the float product is faster."""
-        degrees = layer.in_degrees()
-        if degrees.max() > _DENSE_DEGREE:
+        """The plan, or None for a dense layer."""
+        if _is_dense(layer):
             return None
+        degrees = layer.in_degrees()
         _, sources = layer.edges_into(np.arange(layer.n_out))
         order = np.argsort(-degrees, kind="stable")
         first = (np.cumsum(degrees) - degrees)[order]

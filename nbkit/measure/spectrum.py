@@ -7,9 +7,10 @@ import numpy as np
 import scipy.sparse.csgraph
 import torch
 
-from nbkit.device import check_memory
-from nbkit.errors import NbkitError, check_number
+from nbkit.device import as_array, check_memory
+from nbkit.errors import NbkitError, check_number, show
 from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, XorLayer
+from nbkit.topology.layer import check_layer
 
 __all__ = ["SpectralGap", "adjacency_spectrum", "multiplicities", "n_components", "singular_values", "spectral_gap"]
 
@@ -34,7 +35,9 @@ def singular_values(matrix_or_layer: object) -> torch.Tensor:
         layer = matrix_or_layer
         check_memory("singular_values", 64 * min(layer.shape), lower="the number of nodes in the layer")
         return _layer_values(layer)
-    matrix = torch.as_tensor(matrix_or_layer).detach()
+    given = matrix_or_layer
+    is_tensor = isinstance(given, torch.Tensor)
+    matrix = given.detach() if is_tensor else torch.tensor(as_array("singular_values", "matrix", given))
     matrix = matrix.to(torch.complex128 if matrix.is_complex() else torch.float64)
     if matrix.ndim != 2 or not matrix.isfinite().all():
         raise NbkitError(
@@ -53,9 +56,16 @@ def multiplicities(values: object, *, tolerance: float = 1e-6) -> list[tuple[flo
 
     Returns:
         (mean of the group, number of members) for each group.
+
+    Raises:
+        NbkitError: values that are no list of finite real numbers, or a tolerance that is not positive.
     """
-    tolerance = check_number("multiplicities", "tolerance", tolerance, above=0.0)
-    ordered = np.sort(np.asarray(values, dtype=np.float64))[::-1]
+    who = "multiplicities"
+    tolerance = check_number(who, "tolerance", tolerance, above=0.0)
+    array = as_array(who, "values", values)
+    if array.ndim != 1 or array.dtype.kind == "c" or not np.isfinite(array).all():
+        raise NbkitError(f"{who}: values must be a list of finite real numbers, got {show(values)}. Flatten it first.")
+    ordered = np.sort(array.astype(np.float64))[::-1]
     groups = np.split(ordered, np.flatnonzero(np.diff(ordered) < -tolerance) + 1)
     return [(float(group.mean()), len(group)) for group in groups if len(group)]
 
@@ -71,7 +81,7 @@ def adjacency_spectrum(layer: Layer) -> torch.Tensor:
     Source:
         Esguerra et al. 2023, Fig. 7.
     """
-    values = singular_values(layer)
+    values = singular_values(check_layer("adjacency_spectrum", layer))
     zeros = torch.zeros(abs(layer.n_in - layer.n_out), dtype=torch.float64)
     return torch.cat([values, zeros, -values.flip(0)])
 
@@ -81,6 +91,7 @@ def n_components(layer: Layer) -> int:
 
     In closed form for Cayley and mixed-radix layers: a mixed-radix layer of place value v has v components.
     """
+    check_layer("n_components", layer)
     if isinstance(layer, (CirculantLayer, XorLayer)):
         return layer.n_components
     if isinstance(layer, KroneckerLayer):
@@ -135,7 +146,7 @@ def spectral_gap(layer: Layer) -> SpectralGap:
     Source:
         Esguerra et al. 2023, section III.B, whose "second eigenvalue 0" counts distinct eigenvalues.
     """
-    values = [*singular_values(layer)[:2].tolist(), 0.0][:2]
+    values = [*singular_values(check_layer("spectral_gap", layer))[:2].tolist(), 0.0][:2]
     degrees = [layer.out_degrees(), layer.in_degrees()]
     return SpectralGap(
         first=values[0],

@@ -5,7 +5,7 @@ import numpy as np
 from nbkit.device import check_memory, random_generator
 from nbkit.errors import NbkitError, check_choice, check_integer
 from nbkit.topology.expander import biregular_degrees
-from nbkit.topology.layer import EdgeLayer, Layer
+from nbkit.topology.layer import MAX_NODES, EdgeLayer, Layer
 
 __all__ = ["biregular"]
 
@@ -44,19 +44,22 @@ def biregular(
         Esguerra et al. 2023, section III; the paper leaves the placement open, and it decides what a cascade reaches.
     """
     who = "biregular"
-    n_in, n_out = (check_integer(who, name, n, at_least=1) for name, n in (("n_in", n_in), ("n_out", n_out)))
+    n_in, n_out = (
+        check_integer(who, name, n, at_least=1, at_most=MAX_NODES) for name, n in (("n_in", n_in), ("n_out", n_out))
+    )
     check_choice(who, "placement", placement, _PLACEMENTS)
     narrow, wide = min(n_in, n_out), max(n_in, n_out)
     degree = check_integer(who, "degree", degree, at_least=1)
+    generator = random_generator(seed, who=who)
+    check_memory(who, 64 * max(narrow * degree, wide), lower="the number of nodes or the degree")
     admissible = biregular_degrees(narrow, wide)
     if degree not in admissible:
         raise NbkitError(
             f"{who}: degree must divide {wide} and give {narrow} * degree a multiple of {wide}, got {degree}. "
             f"Use one of {', '.join(map(str, admissible))}."
         )
-    check_memory(who, 64 * narrow * degree, lower="the number of nodes or the degree")
     n_blocks = wide // degree
-    wide_nodes = _wide_members(wide, n_blocks, placement, random_generator(seed))
+    wide_nodes = _wide_members(wide, n_blocks, placement, generator)
     narrow_nodes = np.arange(narrow).reshape(-1, n_blocks).T
     shape = (n_blocks, narrow // n_blocks, degree)
     narrow_ends = np.broadcast_to(narrow_nodes[:, :, None], shape).ravel()

@@ -13,6 +13,8 @@ from nbkit.topology.structured import CirculantLayer, XorLayer, check_elements
 __all__ = ["admitted_degrees", "cayley_expander", "is_cascade_connected", "random_expander"]
 
 _GROUPS = ("cyclic", "binary")
+_EDGE_BYTES = 48  # while the edges of a random layer are drawn and sorted
+_FACTORED = 2**40  # divisors are found by trial up to the square root
 
 
 def random_expander(
@@ -36,12 +38,16 @@ def random_expander(
         Prabhu, Varma & Namboodiri 2018, random X-Linear layers.
     """
     who = "random_expander"
-    n_in, n_out = (check_integer(who, name, n, at_least=1) for name, n in (("n_in", n_in), ("n_out", n_out)))
+    n_in, n_out = (
+        check_integer(who, name, n, at_least=1, at_most=MAX_NODES) for name, n in (("n_in", n_in), ("n_out", n_out))
+    )
     check_choice(who, "regular", regular, ("out", "in"))
     n_drawing, n_other = (n_in, n_out) if regular == "out" else (n_out, n_in)
     degree = check_integer(who, "degree", degree, at_least=1, at_most=n_other)
-    check_memory(who, 48 * n_drawing * degree, lower="the number of nodes or the degree")
-    drawn = _distinct_draws(random_generator(seed), n_drawing, n_other, degree)
+    generator = random_generator(seed, who=who)
+    n_bytes = 2 * _EDGE_BYTES * n_drawing * degree + 16 * (n_in + n_out)
+    check_memory(who, n_bytes, lower="the number of nodes or the degree")
+    drawn = _distinct_draws(generator, n_drawing, n_other, degree)
     drawing = np.repeat(np.arange(n_drawing), degree)
     sources, targets = (drawing, drawn.ravel()) if regular == "out" else (drawn.ravel(), drawing)
     description = f"random, {degree} edges {'out of' if regular == 'out' else 'into'} each node"
@@ -85,20 +91,27 @@ def admitted_degrees(family: str, n_in: int, n_out: int) -> list[int]:
     """The out-degrees that a family admits for a layer n_in -> n_out, ascending; empty where it admits none.
 
     "radix": N n_out / n for a common divisor n of both sizes and a radix N >= 2 that divides n (a layer of a full
-    system). "sao": every divisor rule of `biregular`. "cayley": any degree, but only where n_in = n_out. "random": any.
+    system), which is n_out / m for every common divisor m but the largest. "sao": as `biregular`, told at the inputs.
+    "cayley": any degree, but only where n_in = n_out. "random": any.
+
+    Raises:
+        NbkitError: another family, a size outside 1..2^40, or a list beyond the memory budget.
     """
     who = "admitted_degrees"
     check_choice(who, "family", family, ("radix", "sao", "cayley", "random"))
-    n_in, n_out = (check_integer(who, name, n, at_least=1) for name, n in (("n_in", n_in), ("n_out", n_out)))
+    n_in, n_out = (
+        check_integer(who, name, n, at_least=1, at_most=_FACTORED) for name, n in (("n_in", n_in), ("n_out", n_out))
+    )
     if family == "radix":
-        labels = _divisors(math.gcd(n_in, n_out))
-        return sorted({radix * n_out // n for n in labels for radix in _divisors(n) if radix >= 2})
+        shared = math.gcd(n_in, n_out)
+        return sorted(n_out // divisor for divisor in _divisors(shared) if divisor < shared)
     if family == "sao":
         narrow, wide = min(n_in, n_out), max(n_in, n_out)
         at_narrow = biregular_degrees(narrow, wide)
         return at_narrow if n_in <= n_out else [degree * narrow // wide for degree in at_narrow]
     if family == "cayley" and n_in != n_out:
         return []
+    check_memory(who, 40 * n_out, lower="n_out")
     return list(range(1, n_out + 1))
 
 
@@ -128,9 +141,14 @@ def _cayley_layer(who: str, n: int, generators: Sequence[int], group: str) -> Ci
 
 def _distinct_draws(generator: np.random.Generator, n_rows: int, n: int, degree: int) -> np.ndarray:
     """`degree` distinct numbers of 0..n-1 in every row, uniform over subsets: Floyd's algorithm on all rows at once."""
-    drawn = np.full((n_rows, degree), -1, dtype=np.int64)
+    drawn = np.empty((n_rows, degree), dtype=np.int64, order="F")
+    rows = np.arange(n_rows)
+    # What a row has drawn is looked up in a table where that is smaller than the edges, else among the draws.
+    table = np.zeros((n_rows, n), dtype=bool) if n <= _EDGE_BYTES * degree else None
     for column, top in enumerate(range(n - degree, n)):
         candidate = generator.integers(0, top + 1, size=n_rows)
-        taken = (drawn[:, :column] == candidate[:, None]).any(axis=1)
-        drawn[:, column] = np.where(taken, top, candidate)
+        repeated = (drawn[:, :column] == candidate[:, None]).any(axis=1) if table is None else table[rows, candidate]
+        drawn[:, column] = np.where(repeated, top, candidate)
+        if table is not None:
+            table[rows, drawn[:, column]] = True
     return drawn

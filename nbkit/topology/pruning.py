@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-import torch
 
-from nbkit.device import spawn_generators
-from nbkit.errors import NbkitError, check_choice, check_number
+from nbkit.device import as_array, spawn_generators
+from nbkit.errors import NbkitError, check_choice, check_number, show
 from nbkit.topology.layer import EdgeLayer, Layer
 
 __all__ = ["magnitude_pruned", "random_pruned"]
@@ -57,18 +56,21 @@ def random_pruned(
     who = "random_pruned"
     scores = _check_scores(who, weights)
     fraction = check_number(who, "density", density, above=0.0, at_most=1.0)
-    generators = spawn_generators(seed, len(scores))
+    generators = spawn_generators(seed, len(scores), who=who)
     draws = [generator.permutation(score.size).reshape(score.shape) for generator, score in zip(generators, scores)]
     return [_layer(_largest(draw, fraction), "random choice of weights") for draw in draws]
 
 
 def _check_scores(who: str, weights: Sequence[object]) -> list[np.ndarray]:
     """The magnitude of every entry, or the norm of every kernel, each (n_out, n_in)."""
-    if isinstance(weights, (np.ndarray, torch.Tensor)) or not len(weights):
-        raise NbkitError(f"{who}: weights must be a list with one array a layer, got {type(weights).__name__}.")
+    if not isinstance(weights, (list, tuple)) or not weights:
+        raise NbkitError(
+            f"{who}: weights must be a list with one array a layer, got {show(weights)}. Put a single array in a list."
+        )
     scores = []
     for position, weight in enumerate(weights, start=1):
-        array = weight.detach().cpu().numpy() if isinstance(weight, torch.Tensor) else np.asarray(weight)
+        array = as_array(who, f"entry {position} of weights", weight)
+        array = array if array.dtype.kind == "c" else array.astype(np.float64)
         if array.ndim not in (2, 4) or array.size == 0 or not np.isfinite(array).all():
             raise NbkitError(
                 f"{who}: entry {position} of weights must be finite, (n_out, n_in) or (c_out, c_in, k, k), "

@@ -1,15 +1,16 @@
 """Mixed-radix and RadiX-Net topologies, digits of labels, and the path that the digits spell (Robinett & Kepner 2019)."""
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from nbkit.errors import NbkitError, check_integer, check_integers
+from nbkit.errors import NbkitError, check_integer, check_integers, show
 from nbkit.topology.kronecker import KroneckerLayer
-from nbkit.topology.layer import Layer
+from nbkit.topology.layer import MAX_NODES, Layer
 from nbkit.topology.structured import CirculantLayer
-from nbkit.topology.topology import Topology
+from nbkit.topology.topology import Topology, check_topology
 
 __all__ = [
     "PlaceValues", "digits", "label", "longest_system", "mixed_radix", "place_values", "radix_net", "route",
@@ -24,7 +25,7 @@ def mixed_radix(radices: Sequence[int], n: int | None = None) -> Topology:
 
     Args:
         radices: N_1..N_L, integers >= 2, least significant digit first.
-        n: nodes a layer, a multiple of the product; default the product.
+        n: nodes a layer, a multiple of the product, at most 2^62; default the product.
 
     Returns:
         Topology of L layers, all of shape (n, n).
@@ -41,11 +42,12 @@ def mixed_radix(radices: Sequence[int], n: int | None = None) -> Topology:
     """
     radices = _check_radices("mixed_radix", "radices", radices)
     product = math.prod(radices)
-    n = product if n is None else check_integer("mixed_radix", "n", n, at_least=1)
+    check_integer("mixed_radix", "the product of radices", product, at_most=MAX_NODES)
+    n = product if n is None else check_integer("mixed_radix", "n", n, at_least=1, at_most=MAX_NODES)
     if n % product:
         raise NbkitError(
-            f"mixed_radix: the product of radices must divide n = {n}, got {radices} which multiply to {product}. "
-            f"Use a multiple of {product} for n."
+            f"mixed_radix: the product of radices must divide n = {n}, got {show(radices)} which multiply to "
+            f"{product}. Use a multiple of {product} for n."
         )
     return Topology(_system_layers(radices, n))
 
@@ -118,8 +120,8 @@ def label(digits: Sequence[int], radices: Sequence[int]) -> int:
     digits = check_integers("label", "digits", digits, at_least=0)
     if len(digits) != len(radices) or any(digit >= radix for digit, radix in zip(digits, radices)):
         raise NbkitError(
-            f"label: digits must be one for each radix and below it, got {digits} for {radices}. "
-            f"Use digits up to {tuple(radix - 1 for radix in radices)}."
+            f"label: digits must be one for each radix and below it, got {show(digits)} for {show(radices)}. "
+            f"Use digits up to {show(tuple(radix - 1 for radix in radices))}."
         )
     return sum(digit * value for digit, value in zip(digits, _values(radices)))
 
@@ -185,12 +187,13 @@ def route(topology: Topology, u: int, v: int) -> list[int]:
     system only (every other digit, and every inner block, is 0). Works at any n, without forming a layer.
 
     Raises:
-        NbkitError: not a RadiX-Net, a node outside its layer, or an output that the digits do not reach.
+        NbkitError: not a RadiX-Net, a node outside its layer, or an output that the digits of the longest system in
+            the topology do not spell.
 
     Source:
         Robinett & Kepner 2019, Lemma 1.
     """
-    values = place_values(topology)
+    values = place_values(check_topology("route", topology))
     if values is None:
         raise NbkitError("route: topology must be made of mixed-radix layers on one n, got other layers. Use radix_net.")
     u = check_integer("route", "u", u, at_least=0, at_most=topology.sizes[0] - 1)
@@ -201,7 +204,10 @@ def route(topology: Topology, u: int, v: int) -> list[int]:
         turns[layer] = min(rest // values.steps[layer], values.counts[layer] - 1)
         rest -= turns[layer] * values.steps[layer]
     if rest:
-        raise NbkitError(f"route: output v = {v} must be one that input u = {u} reaches, but no digits lead there.")
+        raise NbkitError(
+            f"route: output v must be one that the digits of a single system lead to, got v = {v} from u = {u}. "
+            "Choose another v, or a topology with a full system."
+        )
     jumps = (start + turn * step for start, turn, step in zip(values.starts, turns, values.steps))
     path = list(accumulate(jumps, lambda node, jump: (node + jump) % values.n, initial=u % values.n))
     path[0] = u
@@ -215,22 +221,30 @@ def _check_radices(who: str, name: str, radices: Sequence[int]) -> tuple[int, ..
 
 def _check_systems(systems: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     who = "radix_net"
-    if isinstance(systems, str) or not hasattr(systems, "__iter__") or not len(systems):
-        raise NbkitError(f"{who}: systems must be a list of radix tuples, got {systems!r}. Write [(2, 3), (3, 2)].")
-    if not all(hasattr(radices, "__iter__") for radices in systems):
-        raise NbkitError(f"{who}: systems must be a list of radix tuples, got {systems!r}. Put it in a list: [(2, 2)].")
-    checked = [_check_radices(who, f"system {i}", radices) for i, radices in enumerate(systems, start=1)]
-    n = math.prod(checked[0])
+    try:
+        given = [] if isinstance(systems, (str, bytes)) else list(systems)
+    except TypeError:
+        given = []
+    if not given:
+        raise NbkitError(
+            f"{who}: systems must be a list of radix tuples, got {show(systems)}. Write [(2, 3), (3, 2)]."
+        )
+    if any(isinstance(radices, numbers.Number) for radices in given):
+        raise NbkitError(
+            f"{who}: systems must be a list of radix tuples, got {show(systems)}. Put it in a list: [(2, 2)]."
+        )
+    checked = [_check_radices(who, f"system {i}", radices) for i, radices in enumerate(given, start=1)]
+    n = check_integer(who, "the product of system 1", math.prod(checked[0]), at_most=MAX_NODES)
     for position, radices in enumerate(checked[1:-1], start=2):
         if math.prod(radices) != n:
             raise NbkitError(
-                f"{who}: the radices of system {position} must multiply to {n}, got {radices} which multiply to "
-                f"{math.prod(radices)}. Use radices whose product is {n}."
+                f"{who}: the radices of system {position} must multiply to {n}, got {show(radices)} which multiply to "
+                f"{show(math.prod(radices))}. Use radices whose product is {n}."
             )
     if n % math.prod(checked[-1]):
         raise NbkitError(
-            f"{who}: the radices of the last system must multiply to a divisor of {n}, got {checked[-1]} which "
-            f"multiply to {math.prod(checked[-1])}. Use radices whose product divides {n}."
+            f"{who}: the radices of the last system must multiply to a divisor of {n}, got {show(checked[-1])} which "
+            f"multiply to {show(math.prod(checked[-1]))}. Use radices whose product divides {n}."
         )
     return checked
 

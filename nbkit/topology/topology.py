@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from html import escape
 from typing import overload
 
 import networkx as nx
 
 from nbkit.device import check_memory
-from nbkit.errors import NbkitError, check_integers
+from nbkit.errors import NbkitError, check_integers, show
 from nbkit.topology.kronecker import kronecker
 from nbkit.topology.layer import Layer
 
-__all__ = ["Topology"]
+__all__ = ["Topology", "check_topology"]
 
-_GRAPH_BYTES_PER_EDGE = 600  # measured on networkx's dictionaries
+_GRAPH_BYTES = 600  # of each node and each edge, measured on networkx's dictionaries
 
 
 class Topology(Sequence[Layer]):
@@ -30,7 +31,12 @@ class Topology(Sequence[Layer]):
     """
 
     def __init__(self, layers: Sequence[Layer]):
-        self.layers = tuple(layers)
+        try:
+            self.layers = tuple(layers)
+        except TypeError:
+            raise NbkitError(
+                f"Topology: layers must be a list of layers, got {show(layers)}. Put it in a list."
+            ) from None
         if not self.layers:
             raise NbkitError("Topology: layers must hold at least one layer, got none. Give a list of layers.")
         for position, layer in enumerate(self.layers, start=1):
@@ -125,7 +131,8 @@ class Topology(Sequence[Layer]):
         Raises:
             NbkitError: the graph does not fit into the memory budget.
         """
-        check_memory("Topology.to_networkx", _GRAPH_BYTES_PER_EDGE * self.n_edges, lower="the number of nodes")
+        n_bytes = _GRAPH_BYTES * (sum(self.sizes) + self.n_edges)
+        check_memory("Topology.to_networkx", n_bytes, lower="the number of nodes")
         graph = nx.DiGraph()
         for depth, size in enumerate(self.sizes):
             for node in range(size):
@@ -141,8 +148,21 @@ class Topology(Sequence[Layer]):
         header = "<tr><th>layer</th><th>in</th><th>out</th><th>edges</th><th>density</th><th>wires</th></tr>"
         rows = [
             f"<tr><td>{position}</td><td>{layer.n_in}</td><td>{layer.n_out}</td><td>{layer.n_edges}</td>"
-            f"<td>{layer.density:.3g}</td><td>{layer.description}</td></tr>"
+            f"<td>{layer.density:.3g}</td><td>{escape(layer.description)}</td></tr>"
             for position, layer in enumerate(self.layers, start=1)
         ]
         total = f"<tr><th>all</th><td></td><td></td><td>{self.n_edges}</td><td>{self.density:.3g}</td><td></td></tr>"
         return f"<table>{header}{''.join(rows)}{total}</table>"
+
+
+def check_topology(who: str, topology: object) -> Topology:
+    """The topology itself.
+
+    Raises:
+        NbkitError: anything else; a single layer must be wrapped.
+    """
+    if not isinstance(topology, Topology):
+        raise NbkitError(
+            f"{who}: topology must be a Topology, got {type(topology).__name__}. Wrap layers: Topology([layer])."
+        )
+    return topology

@@ -217,7 +217,8 @@ class Explorer:
 
     def _lay_out(self) -> None:
         self._page = Page()
-        pictures = [*filter(None, [self.figure]), *self.canvases.values(), self._page]
+        canvases = ipywidgets.HBox(list(self.canvases.values()), layout={"flex_flow": "row wrap"})
+        pictures = [*filter(None, [self.figure]), canvases, self._page]
         can_hold = self.figure is not None and self.figure.has_ghosts
         self._panel = panel = Panel(self.groups, self.controls, self.presets, pictures, can_hold=can_hold)
         self._settings.observe(lambda name, value: self._guarded(self.set, **{name: value}), self._lock)

@@ -56,13 +56,13 @@ class WiringExplorer(Explorer):
 
     groups = {
         "wires": [
-            Text("radices", "radices N ( ; next system)", value="2, 2, 2"),
-            Text("widths", "widths D (empty: all 1)", value=""),
+            Text("radices", "radices N", value="2, 2, 2"),
+            Text("widths", "widths D", value=""),
         ],
         "cone": [
-            Slider("layer", "neuron's layer", 0, 12, value=0),
+            Slider("layer", "layer l", 0, 12, value=0),
             Slider("neuron", "neuron u", 0, 4095, value=0),
-            Slider("depth", "layers lit", 0, 12, value=3),
+            Slider("depth", "depth lit", 0, 12, value=3),
         ],
     }
     presets = {
@@ -144,7 +144,7 @@ class PathsExplorer(Explorer):
         "first system": [Slider(f"radix_{i}", f"radix N{i}", 2, 8, value=value) for i, value in ((1, 2), (2, 3), (3, 2))],
         "second system": [Choice("second", "product N″", tuple(_SECOND), value="none")],
         "widths": [Slider("width", "inner width D", 1, 4, value=1)],
-        "look": [Slider("depth", "layers crossed", 1, 6, value=2)],
+        "look": [Slider("depth", "depth", 1, 6, value=2)],
     }
     presets = {
         "Lemma 1": {"radix_1": 3, "radix_2": 3, "radix_3": 4, "second": "none", "width": 1, "depth": 3},
@@ -156,8 +156,9 @@ class PathsExplorer(Explorer):
         self.figure = self.figure_widget(
             spectrum_figure({"last layer": [1.0], "paths": [1.0]}, families=_SPECTRA, title=_TWO_LINES, height=330)
         )
-        self.canvases["reach"] = MatrixCanvas(title="who is reached", row_label="input u", column_label="node v")
-        self.canvases["paths"] = MatrixCanvas(title="paths", row_label="input u", column_label="node v")
+        size = {"width": 300, "height": 300}
+        self.canvases["reach"] = MatrixCanvas(title="who is reached", row_label="input u", column_label="node v", **size)
+        self.canvases["paths"] = MatrixCanvas(title="paths", row_label="input u", column_label="node v", **size)
 
     def stream(
         self, *, radix_1: int, radix_2: int, radix_3: int, second: str, width: int, depth: int
@@ -279,7 +280,7 @@ class SigmoidsExplorer(Explorer):
         "function": [Choice("target", "function f", tuple(_TARGETS), value="sine")],
         "sum": [
             Slider("terms", "terms N", values=(1, 2, 4, 8, 16, 32), value=16),
-            Slider("steps", "training steps", values=(0, 50, 100, 200, 400), value=100),
+            Slider("steps", "steps", values=(0, 50, 100, 200, 400), value=100),
             Slider("seed", "seed", 0, 9, value=0),
         ],
     }

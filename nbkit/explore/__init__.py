@@ -16,6 +16,9 @@ _HOME = {
     "PathsExplorer": "radix",
     "SigmoidsExplorer": "radix",
     "WiringExplorer": "radix",
+    "ConeExplorer": "reach",
+    "GapExplorer": "reach",
+    "ReachExplorer": "reach",
 }
 
 __all__ = sorted(_HOME)

@@ -4,6 +4,7 @@ from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
+from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
 from nbkit.figures.wiring import wiring_axes, wiring_figure, wiring_traces
@@ -15,6 +16,7 @@ __all__ = [
     "PAPER",
     "SIGNED",
     "Curve",
+    "ReachPanel",
     "block_adjacency_figure",
     "curve_traces",
     "curves_figure",
@@ -25,6 +27,8 @@ __all__ = [
     "kronecker_figure",
     "matrices_figure",
     "matrix_figure",
+    "reach_figure",
+    "reach_layout",
     "spectrum_figure",
     "spectrum_traces",
     "wiring_axes",

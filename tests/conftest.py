@@ -15,3 +15,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.nbval_current_env = True
         config.option.nbval_cell_timeout = NOTEBOOK_CELL_SECONDS
         config.option.nbval_sanitize_with = str(config.rootpath / "tests" / "notebooks" / "sanitize.cfg")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever lies in tests/browser carries its mark, so that `-m "not browser"` leaves it out."""
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker(pytest.mark.browser)

@@ -1,0 +1,72 @@
+"""Every notebook as a reader meets it: run all in JupyterLab, every explorer paints, every slider moves by keyboard."""
+
+import pytest
+
+from .lab import REPOSITORY
+
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+
+# Cells may lie outside the view, where JupyterLab draws nothing: each is scrolled to, and marked to be found again.
+SHOW_CELL = """index => { const content = jupyterapp.shell.currentWidget.content;
+    content.activeCellIndex = index; content.scrollToItem(index, 'start');
+    content.widgets[index].node.dataset.shown = index; }"""
+CELLS_WITH_WIDGETS = """() => Array.from(jupyterapp.shell.currentWidget.content.model.cells)
+    .flatMap((cell, index) => cell.type === 'code' && cell.outputs.toJSON().some(
+        output => output.data?.['application/vnd.jupyter.widget-view+json']) ? [index] : [])"""
+PAINTED = """(() => { const cell = document.querySelector('[data-shown="%d"]');
+    const explorers = [...cell.querySelectorAll('.nbkit-explorer')];
+    const pictures = root => [...root.querySelectorAll('.js-plotly-plot, canvas')];
+    return explorers.length && explorers.every(root =>
+        / ms\\b/.test(root.querySelector('.nbkit-status')?.textContent) && pictures(root).length
+        && pictures(root).every(picture => picture.getBoundingClientRect().height > 50)); })()"""
+STATUS = "[...document.querySelectorAll('[data-shown=\"%d\"] .nbkit-status')].map(line => line.textContent).join('|')"
+
+
+def move(notebook, handle) -> None:
+    """One key press on a slider's handle, backwards where it stands at its end; its value must change."""
+    ends = [handle.get_attribute(f"aria-{end}") for end in ("valuenow", "valuemin", "valuemax")]
+    if ends[1] == ends[2]:
+        return  # only one admissible value is offered
+    handle.focus()
+    notebook.page.keyboard.press("ArrowLeft" if float(ends[0]) == float(ends[2]) else "ArrowRight")
+    notebook.page.wait_for_function(
+        "([handle, before]) => handle.getAttribute('aria-valuenow') !== before",
+        arg=[handle.element_handle(), ends[0]],
+    )
+
+
+def await_rest(notebook, index: int) -> None:
+    """Wait until the status lines of a cell have not changed for half a second."""
+    notebook.wait_idle()
+    notebook.evaluate("() => { window.__status = null; window.__since = 0; }")
+    notebook.wait_for(
+        f"""(() => {{ const now = {STATUS % index};
+        if (now !== window.__status) {{ window.__status = now; window.__since = performance.now(); }}
+        return performance.now() - window.__since > 500; }})()""",
+        60,
+    )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_explorer_paints_and_every_slider_moves(open_notebook, path):
+    notebook = open_notebook(f"notebooks/{path.name}")
+    notebook.run_all()
+    assert notebook.errors() == []
+    cells = notebook.evaluate(CELLS_WITH_WIDGETS)
+    assert cells, "no explorer is on show"
+    n_moved = 0
+    for index in cells:
+        notebook.evaluate(SHOW_CELL, index)
+        notebook.wait_for(PAINTED % index, 60)
+        cell = notebook.page.locator(f'[data-shown="{index}"]')
+        for fold in cell.locator(".jupyter-widget-Collapse-header").all():
+            fold.click()
+        for handle in cell.locator(".noUi-handle").all():
+            move(notebook, handle)
+            await_rest(notebook, index)
+            n_moved += 1
+            assert cell.locator(".nbkit-error").all_inner_texts() == []
+        notebook.screenshot(f"{path.stem}-cell-{index:02d}", cell)
+    assert n_moved, "no slider is on show"
+    assert notebook.errors() == [] and notebook.page_errors == []

@@ -15,13 +15,15 @@ __all__ = ["MatrixCanvas"]
 _INK, _MAGNITUDE = palette("ink"), palette(MAGNITUDE)
 _PNG_PX = 480  # a stored picture's longer side, at least
 _CSS = f"""
-.nbkit-matrix {{ background: {CARD}; color: {INK}; padding: 8px 12px; width: fit-content; max-width: 100%; box-sizing: border-box;
-  font: 13px system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif; font-variant-numeric: tabular-nums; }}
+.nbkit-matrix {{ background: {CARD}; color: {INK}; padding: 8px 12px; box-sizing: border-box;
+  width: fit-content; max-width: 100%; font: 13px system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif;
+  font-variant-numeric: tabular-nums; }}
 .nbkit-title {{ font-size: 15px; min-height: 1.3em; max-width: 440px; }}
 .nbkit-middle {{ display: flex; gap: 4px; }}
 .nbkit-rows {{ writing-mode: vertical-rl; white-space: nowrap; }}
 .nbkit-box {{ flex: 0 1 auto; min-width: 0; }}
-.nbkit-box canvas {{ display: block; width: 100%; height: 100%; outline: 1px solid {FAINT}; image-rendering: pixelated; cursor: crosshair; touch-action: none; }}
+.nbkit-box canvas {{ display: block; width: 100%; height: 100%; outline: 1px solid {FAINT};
+  image-rendering: pixelated; cursor: crosshair; touch-action: none; }}
 .nbkit-box canvas:focus-visible {{ outline: 2px solid #0072B2; }}
 .nbkit-columns {{ margin-left: 1.7em; }}
 .nbkit-says {{ min-height: 1.3em; margin-top: 4px; }}
@@ -59,7 +61,9 @@ class MatrixCanvas(anywidget.AnyWidget):
     height = traitlets.Int(420).tag(sync=True)
     lit_row = traitlets.Int(None, allow_none=True, help="a row to frame, or None").tag(sync=True)
     lit_column = traitlets.Int(None, allow_none=True, help="a column to frame, or None").tag(sync=True)
-    hovered = traitlets.Any(None, allow_none=True).tag(sync=True, from_json=lambda entry, widget: entry and tuple(entry))
+    hovered = traitlets.Any(None, allow_none=True).tag(
+        sync=True, from_json=lambda entry, widget: entry and tuple(entry)
+    )
 
     def __init__(
         self,
@@ -76,7 +80,9 @@ class MatrixCanvas(anywidget.AnyWidget):
         )
         self._matrix, self._palette = None, _INK
         first = {} if matrix is None else self._picture(matrix)
-        super().__init__(title=title, row_label=row_label, column_label=column_label, width=width, height=height, **first)
+        super().__init__(
+            title=title, row_label=row_label, column_label=column_label, width=width, height=height, **first
+        )
 
     @property
     def matrix(self) -> np.ndarray | None:

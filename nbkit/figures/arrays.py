@@ -51,7 +51,8 @@ def as_matrix(who: str, matrix: object) -> np.ndarray:
     array = as_array(who, "matrix", matrix, n_axes=2)
     if array.size == 0:
         raise NbkitError(
-            f"{who}: matrix must have at least one row and one column, got shape {array.shape}. Pass a matrix with entries."
+            f"{who}: matrix must have at least one row and one column, got shape {array.shape}. "
+            "Pass a matrix with entries."
         )
     if not np.isfinite(array).all():
         raise NbkitError(f"{who}: matrix must be finite, got NaN or infinite entries. Mask them first.")
@@ -83,7 +84,12 @@ def encode_png(levels: np.ndarray, colours: np.ndarray, *, at_least: int = 1) ->
     rows = np.repeat(np.pad(rows, ((0, 0), (1, 0))), factor, axis=0)  # each row starts with its filter, 0
     height, width = levels.shape[0] * factor, levels.shape[1] * factor
     header = struct.pack(">IIBBBBB", width, height, 1 if len(colours) == 2 else 8, 3, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"PLTE", colours.tobytes()), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
+    chunks = (
+        (b"IHDR", header),
+        (b"PLTE", colours.tobytes()),
+        (b"IDAT", zlib.compress(rows.tobytes(), 6)),
+        (b"IEND", b""),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     )

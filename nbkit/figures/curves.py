@@ -71,12 +71,23 @@ def curves_figure(
     traces = curve_traces(curves, log_x=log_x, log_y=log_y)
     colours = [family_colour("curves_figure", curve.family) for curve in curves]
     bands = [
-        go.Scatter(name=f"{curve.name} band", fill="toself", fillcolor=translucent(colour, 0.2), line={"width": 0}, hoverinfo="skip")
+        go.Scatter(
+            name=f"{curve.name} band",
+            fill="toself",
+            fillcolor=translucent(colour, 0.2),
+            line={"width": 0},
+            hoverinfo="skip",
+        )
         for curve, colour in zip(curves, colours, strict=True)
     ]
     lines = [_line(curve, colour) for curve, colour in zip(curves, colours, strict=True)]
     labels = go.Scatter(
-        name="labels", mode="text", textposition="middle right", cliponaxis=False, hoverinfo="skip", textfont={"color": colours}
+        name="labels",
+        mode="text",
+        textposition="middle right",
+        cliponaxis=False,
+        hoverinfo="skip",
+        textfont={"color": colours},
     )
     figure = go.Figure([*bands, *lines, labels])
     for trace, values in zip(figure.data, traces, strict=True):
@@ -134,7 +145,9 @@ def curve_traces(curves: Sequence[Curve], *, log_x: bool = False, log_y: bool = 
     return [*bands, *({"x": x, "y": y} for x, y in points), labels]
 
 
-def label_places(ends: Sequence[float], heights: Sequence[np.ndarray], *, log: bool = False, height: int = 300) -> np.ndarray:
+def label_places(
+    ends: Sequence[float], heights: Sequence[np.ndarray], *, log: bool = False, height: int = 300
+) -> np.ndarray:
     """Where labels go so that none covers another: at the lines' ends, pushed apart as little as needed.
 
     Args:
@@ -166,7 +179,9 @@ def _checked(curve: Curve, log_x: bool, log_y: bool) -> tuple[np.ndarray, np.nda
     who = f"curves_figure (curve {curve.name!r})"
     check_choice(who, "kind", curve.kind, _KINDS)
     family_colour(who, curve.family)
-    x, y = (as_array(who, name, values, n_axes=1).astype(np.float64) for name, values in (("x", curve.x), ("y", curve.y)))
+    x, y = (
+        as_array(who, name, values, n_axes=1).astype(np.float64) for name, values in (("x", curve.x), ("y", curve.y))
+    )
     if x.size != y.size:
         raise NbkitError(f"{who}: x and y must be equally long, got {x.size} and {y.size}. Give each x its y.")
     if not np.isfinite(x).all() or np.isinf(y).any():
@@ -174,7 +189,8 @@ def _checked(curve: Curve, log_x: bool, log_y: bool) -> tuple[np.ndarray, np.nda
     for name, values, log in (("x", x, log_x), ("y", y, log_y)):
         if log and (values <= 0).any():
             raise NbkitError(
-                f"{who}: {name} must be above 0 on a log axis, got {np.nanmin(values):g}. Leave that point out or use a linear axis."
+                f"{who}: {name} must be above 0 on a log axis, got {np.nanmin(values):g}. "
+                "Leave that point out or use a linear axis."
             )
     return x, y
 
@@ -190,7 +206,8 @@ def _band(curve: Curve, x: np.ndarray, y: np.ndarray, log_y: bool) -> dict[str, 
     upper = as_array(who, "upper", curve.upper, n_axes=1).astype(np.float64)
     if not lower.size == upper.size == x.size:
         raise NbkitError(
-            f"{who}: lower and upper must have {x.size} entries as x, got {lower.size} and {upper.size}. Give one each a point."
+            f"{who}: lower and upper must have {x.size} entries as x, got {lower.size} and {upper.size}. "
+            "Give one each a point."
         )
     inside = np.isfinite(lower) & np.isfinite(upper)
     if (lower > upper)[inside].any():

@@ -69,7 +69,11 @@ def matrices_figure(
     down = -(-len(arrays) // across)
     drawn = down * _panel_px(arrays, across) + (down - 1) * _GAP_PX
     figure = make_subplots(
-        rows=down, cols=across, subplot_titles=list(matrices), horizontal_spacing=0.3 / (across + 2), vertical_spacing=_GAP_PX / drawn
+        rows=down,
+        cols=across,
+        subplot_titles=list(matrices),
+        horizontal_spacing=0.3 / (across + 2),
+        vertical_spacing=_GAP_PX / drawn,
     )
     for index, array in enumerate(arrays):
         cell = {"row": index // across + 1, "col": index % across + 1}
@@ -127,7 +131,9 @@ def add_panel(figure: go.Figure, array: np.ndarray, scale: object, low: float, h
     )
     figure.update_xaxes(range=[-0.5, n_columns - 0.5], **frame, **_whole_ticks(n_columns), **cell)
     anchor = subplot.xaxis.plotly_name.replace("axis", "") if _is_square_enough(array) else None
-    figure.update_yaxes(range=[n_rows - 0.5, -0.5], scaleanchor=anchor, constraintoward="top", **frame, **_whole_ticks(n_rows), **cell)
+    figure.update_yaxes(
+        range=[n_rows - 0.5, -0.5], scaleanchor=anchor, constraintoward="top", **frame, **_whole_ticks(n_rows), **cell
+    )
 
 
 def _is_square_enough(array: np.ndarray) -> bool:

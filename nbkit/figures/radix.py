@@ -41,7 +41,9 @@ def decision_trees_figure(
     root = check_integer("decision_trees_figure", "root", root, at_least=0, at_most=sizes[0] - 1)
     levels, parents = _unfolded(root, edges)
     lit = wiring_traces(sizes, edges, lit_nodes=[np.unique(level) for level in levels])
-    figure = make_subplots(1, 2, subplot_titles=[f"the tree of node {root}", f"all {sizes[0]} trees, laid over each other"])
+    figure = make_subplots(
+        1, 2, subplot_titles=[f"the tree of node {root}", f"all {sizes[0]} trees, laid over each other"]
+    )
     lines = {"mode": "lines", "hoverinfo": "skip"}
     blue = FAMILY_COLOURS["radix"]
     for row, column, values, colour in (
@@ -57,7 +59,9 @@ def decision_trees_figure(
     dress(figure, title, height=height)
     for column, counts in ((1, [level.size for level in levels]), (2, sizes)):
         axes = wiring_axes(counts)
-        figure.update_xaxes(axes["xaxis"], row=1, col=column).update_yaxes({**axes["yaxis"], "title": None}, row=1, col=column)
+        figure.update_xaxes(axes["xaxis"], row=1, col=column).update_yaxes(
+            {**axes["yaxis"], "title": None}, row=1, col=column
+        )
     return figure.update_layout(margin_t=figure.layout.margin.t + 26)
 
 
@@ -120,7 +124,9 @@ def block_adjacency_figure(
     power = np.zeros(full.shape)
     power[: sizes[0], ends[-2] :] = paths
     n = len(blocks)
-    figure = make_subplots(1, 2, subplot_titles=["A: who feeds whom", f"A<sup>{n}</sup>: paths of {n} wires"], horizontal_spacing=0.12)
+    figure = make_subplots(
+        1, 2, subplot_titles=["A: who feeds whom", f"A<sup>{n}</sup>: paths of {n} wires"], horizontal_spacing=0.12
+    )
     add_panel(figure, full, "ink", 0, 1, row=1, col=1)
     add_panel(figure, power, MAGNITUDE, 0, max(1.0, float(paths.max())), row=1, col=2)
     add_colour_bar(figure, MAGNITUDE, 0, max(1.0, float(paths.max())), "paths")
@@ -213,7 +219,9 @@ def density_surface_figure(
     bar = {"title": {"text": "density (log)", "side": "right"}, "tickvals": marks, "ticktext": names, "thickness": 12}
     hover = "μ = %{x}, d = %{y}: density %{customdata:.3g}<extra></extra>"
     figure = go.Figure(
-        go.Surface(x=mean, y=depth, z=powers, customdata=density, colorscale=MAGNITUDE, colorbar=bar, hovertemplate=hover)
+        go.Surface(
+            x=mean, y=depth, z=powers, customdata=density, colorscale=MAGNITUDE, colorbar=bar, hovertemplate=hover
+        )
     )
     side = {"backgroundcolor": CARD, "gridcolor": FAINT, "color": INK}
     scene = {

@@ -28,7 +28,8 @@ def spectrum_figure(
     """Values in descending order, one step a value, beside theory's bounds.
 
     Equal values form a plateau; "4 × 64" on it says value and multiplicity. Exact zeros are drawn at zero and
-    counted like every other value. For n spectra n + 3 traces: the spectra, their names, the multiplicities, the bounds.
+    counted like every other value. For n spectra n + 3 traces: the spectra, their names,
+    the multiplicities, the bounds.
 
     Args:
         spectra: name -> (n,) values, descending; they may be negative (of an adjacency matrix).
@@ -46,7 +47,10 @@ def spectrum_figure(
     hover = "value %{x:.0f} from above: %{y:.6g}, %{customdata} times<extra></extra>"
     lines = [
         go.Scatter(
-            name=name, line={"shape": "hv", "color": family_colour("spectrum_figure", family), "width": 2}, mode="lines", hovertemplate=hover
+            name=name,
+            line={"shape": "hv", "color": family_colour("spectrum_figure", family), "width": 2},
+            mode="lines",
+            hovertemplate=hover,
         )
         for name, family in chosen.items()
     ]
@@ -54,7 +58,12 @@ def spectrum_figure(
     names = go.Scatter(name="names", textposition="middle right", **text)
     counts = go.Scatter(name="multiplicities", **text)
     dashes = go.Scatter(
-        name="bounds", mode="lines+text", textposition="top left", cliponaxis=False, hoverinfo="skip", line={"color": INK, "dash": "dash", "width": 1.4}
+        name="bounds",
+        mode="lines+text",
+        textposition="top left",
+        cliponaxis=False,
+        hoverinfo="skip",
+        line={"color": INK, "dash": "dash", "width": 1.4},
     )
     figure = go.Figure([*lines, names, counts, dashes])
     for trace, values in zip(figure.data, traces, strict=True):
@@ -94,7 +103,12 @@ def spectrum_traces(
         "text": [f" {name}" for name in values],
         "textfont": {"color": colours},
     }
-    return [*steps, names, _multiplicities(list(values.values()), colours), _bounds(bounds or {}, max(map(len, values.values())))]
+    return [
+        *steps,
+        names,
+        _multiplicities(list(values.values()), colours),
+        _bounds(bounds or {}, max(map(len, values.values()))),
+    ]
 
 
 def _checked(name: str, spectrum: object) -> np.ndarray:
@@ -121,7 +135,11 @@ def _steps(values: np.ndarray) -> dict[str, np.ndarray]:
     """Value k reaches from k - 1 to k."""
     counts = _plateaus(values)[1]
     times = np.repeat(counts, counts)
-    return {"x": np.arange(values.size + 1), "y": np.append(values, values[-1]), "customdata": np.append(times, times[-1])}
+    return {
+        "x": np.arange(values.size + 1),
+        "y": np.append(values, values[-1]),
+        "customdata": np.append(times, times[-1]),
+    }
 
 
 def _multiplicities(spectra: list[np.ndarray], colours: list[str]) -> dict[str, object]:

@@ -58,10 +58,18 @@ def wiring_figure(
             go.Scatter(name="wires", mode="lines", hoverinfo="skip", line={"color": FAINT}),
             go.Scatter(name="lit wires", mode="lines", hoverinfo="skip", line={"color": colour}),
             go.Scatter(
-                name="neurons", mode="markers+text", textfont=white, hovertemplate=hover, marker={"color": INK, "opacity": 1}
+                name="neurons",
+                mode="markers+text",
+                textfont=white,
+                hovertemplate=hover,
+                marker={"color": INK, "opacity": 1},
             ),
             go.Scatter(
-                name="lit neurons", mode="markers+text", textfont=white, hovertemplate=hover, marker={"color": colour, "opacity": 1}
+                name="lit neurons",
+                mode="markers+text",
+                textfont=white,
+                hovertemplate=hover,
+                marker={"color": colour, "opacity": 1},
             ),
         ]
     )
@@ -78,7 +86,10 @@ def wiring_axes(sizes: Sequence[int]) -> dict[str, object]:
     x = {"tickvals": layers, "ticktext": ticks, "range": [-0.2, len(sizes) - 0.8], "showgrid": False, "showline": False}
     y = {"range": [1.02, -0.02], "showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     name = "layer" if many else "layer (below: its number of neurons)"
-    return {"xaxis": {**x, "title": {"text": name}, "ticks": ""}, "yaxis": {**y, "title": {"text": "neuron, 0 at the top"}}}
+    return {
+        "xaxis": {**x, "title": {"text": name}, "ticks": ""},
+        "yaxis": {**y, "title": {"text": "neuron, 0 at the top"}},
+    }
 
 
 def wiring_traces(
@@ -139,7 +150,9 @@ def _checked_edges(sizes: tuple[int, ...], edges: Sequence[object]) -> list[np.n
 def _checked_nodes(sizes: tuple[int, ...], lit_nodes: Sequence[object] | None) -> list[np.ndarray]:
     given = [] if lit_nodes is None else list(lit_nodes)
     if len(given) > len(sizes):
-        raise NbkitError(f"wiring_traces: lit_nodes must have at most {len(sizes)} arrays, got {len(given)}. Drop the rest.")
+        raise NbkitError(
+            f"wiring_traces: lit_nodes must have at most {len(sizes)} arrays, got {len(given)}. Drop the rest."
+        )
     nodes = [np.asarray(labels, dtype=np.int64).reshape(-1) for labels in given]
     for column, (labels, size) in enumerate(zip(nodes, sizes, strict=False)):
         if labels.size and (labels.min() < 0 or labels.max() >= size):

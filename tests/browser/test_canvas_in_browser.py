@@ -17,7 +17,8 @@ SIDE = 420 / 50  # px an entry, unzoomed: square, the longer side fills the box
 BARE = """import anywidget, traitlets
 class Bare(anywidget.AnyWidget):
     _esm = '''export default { render({model, el}) {
-      const c = document.createElement('canvas'); el.appendChild(c); c.style.cssText = 'image-rendering: pixelated; width: 420px';
+      const c = document.createElement('canvas'); el.appendChild(c);
+      c.style.cssText = 'image-rendering: pixelated; width: 420px';
       const ctx = c.getContext('2d'); let img = null;
       function draw() { const n = model.get('n'), v = model.get('data'); if (!v || !v.byteLength) return;
         const b = new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
@@ -32,7 +33,8 @@ FEED = """import ipywidgets, numpy
 from nbkit.explore.canvas import MatrixCanvas
 generator = numpy.random.default_rng(0)
 bank = [generator.random((SIZE, SIZE)) < 0.1 for _ in range(3)]
-ours, bare, slider = MatrixCanvas(bank[0]), Bare(n=SIZE, data=numpy.packbits(bank[0]).tobytes()), ipywidgets.IntSlider(0, 0, 200)
+ours, bare = MatrixCanvas(bank[0]), Bare(n=SIZE, data=numpy.packbits(bank[0]).tobytes())
+slider = ipywidgets.IntSlider(0, 0, 200)
 def feed(change):
     matrix = bank[change.new % 3]
     if change.new % 2:
@@ -72,8 +74,9 @@ def hovered(notebook):
 def painted(notebook, x, y):
     """The value whose colour is painted at a point of the page."""
     colour = notebook.evaluate(
-        """([x, y]) => { const c = document.querySelector('.nbkit-matrix canvas'), b = c.getBoundingClientRect(), r = c.width / b.width;
-        return Array.from(c.getContext('2d').getImageData((x - b.left) * r, (y - b.top) * r, 1, 1).data); }""",
+        """([x, y]) => { const c = document.querySelector('.nbkit-matrix canvas'), b = c.getBoundingClientRect();
+        const r = c.width / b.width, context = c.getContext('2d');
+        return Array.from(context.getImageData((x - b.left) * r, (y - b.top) * r, 1, 1).data); }""",
         [x, y],
     )
     colours = notebook.python("print(json.dumps(list(canvas.colours)))")
@@ -172,8 +175,13 @@ def test_key_press_to_painted_frame_against_a_bare_canvas(open_notebook, size, a
         notebook.page.keyboard.press("ArrowRight")
         notebook.wait_for(f"window.painted.length === {press + 1}")
         times.append(notebook.evaluate("window.painted.at(-1)"))
-        notebook.page.wait_for_timeout(generator.uniform(150, 210))  # the message before has been answered, and never in step
+        notebook.page.wait_for_timeout(
+            generator.uniform(150, 210)
+        )  # the message before has been answered, and never in step
     bare, ours = statistics.median(times[8::2]), statistics.median(times[9::2])
     with capsys.disabled():
-        print(f"\nkey press to painted frame, {size} x {size}: canvas {ours:.0f} ms, bare {bare:.0f} ms, ratio {ours / bare:.2f}")
+        print(
+            f"\nkey press to painted frame, {size} x {size}: "
+            f"canvas {ours:.0f} ms, bare {bare:.0f} ms, ratio {ours / bare:.2f}"
+        )
     assert ours < allowed * bare

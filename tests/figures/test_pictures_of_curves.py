@@ -134,7 +134,12 @@ def test_spectra_have_their_familys_colour_and_bounds_are_dashed():
 
 @pytest.mark.parametrize(
     ("spectra", "rule"),
-    [({}, "at least one entry"), ({"a": []}, "at least one"), ({"a": [1, 2]}, "descend"), ({"a": [1, np.nan]}, "finite")],
+    [
+        ({}, "at least one entry"),
+        ({"a": []}, "at least one"),
+        ({"a": [1, 2]}, "descend"),
+        ({"a": [1, np.nan]}, "finite"),
+    ],
 )
 def test_what_is_no_spectrum_is_refused(spectra, rule):
     with pytest.raises(NbkitError, match=f"spectrum_figure.*{rule}"):

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from nbkit.errors import NbkitError
-from nbkit.figures import INK, MAGNITUDE, PAPER, block_adjacency_figure, kronecker_figure, matrices_figure, matrix_figure
+from nbkit.figures import (
+    INK,
+    MAGNITUDE,
+    PAPER,
+    block_adjacency_figure,
+    kronecker_figure,
+    matrices_figure,
+    matrix_figure,
+)
 from nbkit.figures.arrays import encode_png
 from nbkit.figures.template import palette
 

@@ -95,7 +95,7 @@ class CirculantLayer(RegularLayer):
 
     def _offset_array(self) -> np.ndarray:
         if isinstance(self.offsets, range):
-            return np.arange(self.offsets.start, self.offsets.stop, self.offsets.step, dtype=np.int64)
+            return self.offsets.start + self.offsets.step * np.arange(len(self.offsets), dtype=np.int64)
         return np.array(self.offsets, dtype=np.int64)
 
     def _write_targets(self, out: torch.Tensor) -> None:
@@ -144,11 +144,15 @@ class XorLayer(RegularLayer):
         return self.n >> _binary_rank([element ^ self.generators[0] for element in self.generators])
 
     def edges_from(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        column, positions = self._expand("successors", nodes, self.n, self.out_degree)
-        return positions, (column ^ np.asarray(self.generators, dtype=np.int64)).ravel()
+        return self._neighbours("successors", nodes)
 
     def edges_into(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.edges_from(nodes)
+        return self._neighbours("predecessors", nodes)
+
+    def _neighbours(self, who: str, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both ways alike: every element of the group is its own inverse."""
+        column, positions = self._expand(who, nodes, self.n, self.out_degree)
+        return positions, (column ^ np.asarray(self.generators, dtype=np.int64)).ravel()
 
     def _write_targets(self, out: torch.Tensor) -> None:
         out.copy_((torch.arange(self.n)[:, None] ^ torch.tensor(self.generators)).sort(dim=1).values)

@@ -1,0 +1,1 @@
+"""Tests of the wires; a package, so that they share their layers."""

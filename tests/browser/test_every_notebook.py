@@ -17,7 +17,7 @@ PAINTED = """(() => { const cell = document.querySelector('[data-shown="%d"]');
     const explorers = [...cell.querySelectorAll('.nbkit-explorer')];
     const pictures = root => [...root.querySelectorAll('.js-plotly-plot, canvas')];
     return explorers.length && explorers.every(root =>
-        / ms\\b/.test(root.querySelector('.nbkit-status')?.textContent) && pictures(root).length
+        / m?s\\b/.test(root.querySelector('.nbkit-status')?.textContent) && pictures(root).length
         && pictures(root).every(picture => picture.getBoundingClientRect().height > 50)); })()"""
 STATUS = "[...document.querySelectorAll('[data-shown=\"%d\"] .nbkit-status')].map(line => line.textContent).join('|')"
 

@@ -18,7 +18,8 @@ _CSS = f"""
 .nbkit-matrix {{ background: {CARD}; color: {INK}; padding: 8px 12px; box-sizing: border-box;
   width: fit-content; max-width: 100%; font: 13px system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif;
   font-variant-numeric: tabular-nums; }}
-.nbkit-title {{ font-size: 15px; min-height: 1.3em; max-width: 440px; }}
+.nbkit-title, .nbkit-says {{ width: 0; min-width: 100%; }}  /* text wraps under the matrix, it never widens it */
+.nbkit-title {{ font-size: 15px; min-height: 1.3em; }}
 .nbkit-middle {{ display: flex; gap: 4px; }}
 .nbkit-rows {{ writing-mode: vertical-rl; white-space: nowrap; }}
 .nbkit-box {{ flex: 0 1 auto; min-width: 0; }}
@@ -26,7 +27,7 @@ _CSS = f"""
   image-rendering: pixelated; cursor: crosshair; touch-action: none; }}
 .nbkit-box canvas:focus-visible {{ outline: 2px solid #0072B2; }}
 .nbkit-columns {{ margin-left: 1.7em; }}
-.nbkit-says {{ min-height: 1.3em; margin-top: 4px; }}
+.nbkit-says {{ min-height: 2.6em; margin-top: 4px; }}
 """
 
 

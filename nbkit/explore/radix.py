@@ -154,7 +154,7 @@ class PathsExplorer(Explorer):
 
     def build(self) -> None:
         self.figure = self.figure_widget(
-            spectrum_figure({"last layer": [1.0], "paths": [1.0]}, families=_SPECTRA, title=_TWO_LINES, height=330)
+            spectrum_figure({"last layer": [1.0], "paths": [1.0]}, families=_SPECTRA, value_label="singular value s / s₁", title=_TWO_LINES, height=330)
         )
         size = {"width": 300, "height": 300}
         self.canvases["reach"] = MatrixCanvas(title="who is reached", row_label="input u", column_label="node v", **size)
@@ -180,21 +180,20 @@ class PathsExplorer(Explorer):
         }
 
     def draw(self, frame: dict) -> None:
-        self.canvases["reach"].show(frame["reach"], title=f"reached after {frame['depth']} layers: {frame['reach'].mean():.3g}")
+        self.canvases["reach"].show(frame["reach"], title=f"reached: {frame['reach'].mean():.3g} of all pairs")
         if "counts" not in frame:
             return
-        counts = frame["counts"]
-        shown = np.minimum(counts, 255).astype(np.uint8)
-        self.canvases["paths"].show(shown, title=f"paths: {counts.min()} to {counts.max()}")
-        spectra = {"last layer": frame["layer_values"], "paths": frame["path_values"]}
+        counts, most = frame["counts"], int(frame["counts"].max())
+        scaled = most > 255  # what the canvas can hold
+        shown = counts * 255 // most if scaled else counts
+        self.canvases["paths"].show(shown.astype(np.uint8), title=f"paths, 255 stands for {most}" if scaled else "paths")
+        spectra = {name: frame[key] / frame[key][0] for name, key in (("last layer", "layer_values"), ("paths", "path_values"))}
         for trace, values in zip(self.figure.data, spectrum_traces(spectra, families=_SPECTRA)):
             trace.update(values)
-        through = frame["depth"] == frame["n_layers"]
-        self.figure.layout.title.text = wrapped_title(
-            f"{'Every pair' if counts.min() == counts.max() else 'Pairs differ: each'} has {counts.min()}"
-            f"{'' if counts.min() == counts.max() else f' to {counts.max()}'} paths after layer {frame['depth']}"
-            + (f"; Theorem 1 prints {frame['printed']}" if through else "")
-        )
+        least = int(counts.min())
+        told = f"Every pair has {least} path{'s' * (least != 1)}" if least == most else f"Pairs have {least} to {most} paths"
+        printed = f"; Theorem 1 prints {frame['printed']}" if frame["depth"] == frame["n_layers"] else ""
+        self.figure.layout.title.text = wrapped_title(f"{told} after {frame['depth']} of {frame['n_layers']} layers{printed}")
 
     def admissible(self, settings: dict) -> dict:
         return {"depth": range(1, 4 + _SECOND[settings["second"]])}
@@ -308,7 +307,10 @@ class SigmoidsExplorer(Explorer):
     def draw(self, frame: dict) -> None:
         for trace, values in zip(self.figure.data, fit_traces(*_fit_arrays(frame))):
             trace.update(values)
-        self.figure.layout.title.text = wrapped_title(f"{frame['terms']} sigmoids come within {frame['errors'][frame['terms']]:.2g} of f everywhere")
+        terms, error = frame["terms"], frame["errors"][frame["terms"]]
+        self.grow("yaxis2", 0.8 * min(frame["errors"].values()), 1.0)
+        sums = f"{terms} sigmoids come" if terms > 1 else "One sigmoid comes"
+        self.figure.layout.title.text = wrapped_title(f"{sums} within {error:.2g} of f everywhere")
 
 
 def _fit_arrays(frame: dict) -> tuple:

@@ -62,7 +62,7 @@ class WiringExplorer(Explorer):
         "cone": [
             Slider("layer", "layer l", 0, 12, value=0),
             Slider("neuron", "neuron u", 0, 4095, value=0),
-            Slider("depth", "depth lit", 0, 12, value=3),
+            Slider("depth", "depth lit", 0, 12, value=3, play=True),
         ],
     }
     presets = {

@@ -70,41 +70,39 @@ def standalone_page(figure: go.Figure | None, canvases: Mapping[str, Any], title
 
 
 def still_png(figure: go.Figure | None, canvases: Mapping[str, Any]) -> bytes:
-    """One PNG of the picture with the canvases below it; needs kaleido, which only the store command has.
+    """One PNG of the picture with the canvases below it; needs kaleido, which only the store command has."""
+    shown: list[tuple[bytes, str]] = []
+    if figure is not None:
+        shown.append((figure.to_image(format="png", width=_STILL_WIDTH, height=figure.layout.height), ""))
+    top = _size(shown[0][0])[1] if shown else 0
+    shown += [(png, getattr(canvases[name], "title", "")) for name, png in _pictures(canvases).items()]
+    return shown[0][0] if len(shown) == 1 else _composed(shown, top)
 
-    The canvases are laid under the axes as images of the same figure, so that no other library is needed.
-    """
-    pictures = _pictures(canvases)
-    if figure is None and len(pictures) == 1:
-        return next(iter(pictures.values()))
-    figure = go.Figure(figure)
-    height = (figure.layout.height or 400) if figure.data else 60
-    sizes = {name: _shown_size(png, len(pictures)) for name, png in pictures.items()}
-    below = max((size[1] for size in sizes.values()), default=0) + (30 if sizes else 0)
-    bottom = figure.layout.margin.b or 60
-    plot_height = height - (figure.layout.margin.t or 60) - bottom
-    plot_width = _STILL_WIDTH - (figure.layout.margin.l or 60) - (figure.layout.margin.r or 40)
-    left = 0.0
-    for name, png in pictures.items():
-        width, tall = sizes[name]
-        top = -(bottom + 10) / plot_height
-        figure.add_layout_image(
-            source=_data_url(png), xref="paper", yref="paper", x=left / plot_width, y=top, xanchor="left",
-            yanchor="top", sizex=width / plot_width, sizey=tall / plot_height, sizing="stretch", layer="above",
-        )  # fmt: skip
-        left += width + 20
-    figure.update_layout(margin_b=bottom + below, margin_autoexpand=False)
-    return figure.to_image(format="png", width=_STILL_WIDTH, height=height + below)
+
+def _composed(shown: list[tuple[bytes, str]], top: int) -> bytes:
+    """The first picture, `top` px high, as it is and the others in a row below: plotly lays them out, no other library."""
+    row = shown[1:] if top else shown
+    side = min(400, _STILL_WIDTH // len(row) - 20)
+    sheet = go.Figure(layout={"margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "paper_bgcolor": "white", "plot_bgcolor": "white"})
+    heights = [side * _size(png)[1] / _size(png)[0] for png, _ in row]
+    total = round(top + 34 + max(heights))
+    sheet.update_xaxes(range=[0, _STILL_WIDTH], visible=False).update_yaxes(range=[total, 0], visible=False)
+    places = [(10 + i * (side + 20), top + 24, side, height) for i, height in enumerate(heights)]
+    if top:
+        places.insert(0, (0, 0, _STILL_WIDTH, top))
+    for (png, title), (x, y, width, height) in zip(shown, places, strict=True):
+        sheet.add_layout_image(source=_data_url(png), xref="x", yref="y", x=x, y=y, sizex=width, sizey=height, sizing="stretch")
+        sheet.add_annotation(text=title, x=x, y=y, xanchor="left", yanchor="bottom", showarrow=False, font_size=13)
+    return sheet.to_image(format="png", width=_STILL_WIDTH, height=total)
 
 
 def _pictures(canvases: Mapping[str, Any]) -> dict[str, bytes]:
     return {name: canvas.png() for name, canvas in canvases.items() if hasattr(canvas, "png")}
 
 
-def _shown_size(png: bytes, n_pictures: int) -> tuple[float, float]:
-    width, height = struct.unpack(">II", png[16:24])
-    shown = min((_STILL_WIDTH - 100) / n_pictures - 20, 400)
-    return shown, shown * height / width
+def _size(png: bytes) -> tuple[int, int]:
+    """Width and height in px, which stand at the head of every PNG."""
+    return struct.unpack(">II", png[16:24])
 
 
 def _data_url(png: bytes) -> str:

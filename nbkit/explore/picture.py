@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 __all__ = ["Picture"]
 
 GHOST_COLOUR = "#8A8F98"  # for a line that leaves its colour to plotly
+_FIXED = ("template", "width", "height", "autosize")  # a size said again would end plotly's following of its column
 _CONFIG = {
     "responsive": True,
     "displaylogo": False,
@@ -38,7 +39,7 @@ class Picture(go.FigureWidget):
         super().__init__(figure)
         self._config = _CONFIG
         self.observe(self._view_came, "_view_count")
-        self.observe(self._view_spoke, "_js2py_layoutDelta")
+        self.observe(self._view_spoke, "_js2py_traceDeltas")
 
     @property
     def has_ghosts(self) -> bool:
@@ -97,18 +98,24 @@ class Picture(go.FigureWidget):
             super()._handle_msg(msg)
 
     def _view_came(self, change: dict[str, Any]) -> None:
-        self._unseen = self._unseen or (change["new"] or 0) > (change["old"] or 0)
+        # What was drawn before a page had loaded plotly is lost to it, and a reloaded page shows the picture as it was
+        # made. A view reports itself before or after it can draw: say all now, and again at its first answer.
+        if (change["new"] or 0) > (change["old"] or 0):
+            self._unseen = True
+            self._say_all()
 
     def _view_spoke(self, change: dict[str, Any]) -> None:
-        # what was drawn before the browser had loaded plotly is lost: say it all again, once
         if change["new"] and self._unseen:
             self._unseen = False
-            keys = {key for trace in self._data for key in trace} - {"type", "uid"}
-            self._send_update_msg(
-                {key: [trace.get(key) for trace in self._data] for key in sorted(keys)},
-                {key: value for key, value in self._layout.items() if key != "template"},
-                list(range(len(self._data))),
-            )
+            self._say_all()
+
+    def _say_all(self) -> None:
+        keys = {key for trace in self._data for key in trace} - {"type", "uid"}
+        self._send_update_msg(
+            {key: [trace.get(key) for trace in self._data] for key in sorted(keys)},
+            {key: value for key, value in self._layout.items() if key not in _FIXED},
+            list(range(len(self._data))),
+        )
 
 
 def _ghost(trace: go.Scatter) -> go.Scatter:

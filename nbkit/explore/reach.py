@@ -27,7 +27,7 @@ from nbkit.measure import adjacency_spectrum, cone, mean_field_reach, reachabili
 
 __all__ = ["ConeExplorer", "GapExplorer", "ReachExplorer"]
 
-_MARKERS = {"SAO random": "square", "SAO aligned": "triangle-up", "X-Net Cayley": "diamond"}
+_MARKERS = {"RadiX": "circle", "SAO random": "square", "SAO aligned": "triangle-up", "X-Net Cayley": "diamond"}
 _SHOWN = {
     "all seven": tuple(FAMILIES),
     "SAO placements": ("SAO shift", "SAO random", "SAO aligned"),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import inspect
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,9 +13,9 @@ import plotly.graph_objects as go
 
 from nbkit.device import describe_device
 from nbkit.errors import NbkitError
-from nbkit.explore import exports
 from nbkit.explore.cells import remember
 from nbkit.explore.controls import Control
+from nbkit.explore.exports import Exports
 from nbkit.explore.page import Page
 from nbkit.explore.panel import Panel, close_widgets
 from nbkit.explore.picture import Picture
@@ -29,7 +27,7 @@ __all__ = ["Explorer"]
 LONG_STREAM_S = 2.0  # from here on Pause and Stop are offered
 
 
-class Explorer:
+class Explorer(Exports):
     """Drag a control and see: a subclass declares its controls, builds a picture once, streams frames and draws them.
 
     A subclass writes `groups` (word -> controls), `presets` (name -> settings), `build`, `stream`, `draw` and, where
@@ -159,24 +157,6 @@ class Explorer:
                 self.figure.forget_axes()
             self.set(**self._start)
 
-    def copy_settings(self) -> str:
-        """The one-line call that recreates this view."""
-        return exports.settings_call(self._who, self.settings)
-
-    def to_csv(self) -> str:
-        """The last drawn frame as CSV."""
-        return exports.frame_csv(self.data)
-
-    def to_html(self) -> str:
-        """A stand-alone page that draws this picture offline."""
-        with self._lock:
-            return exports.standalone_page(self.figure and self.figure.plain(), self.canvases, self.copy_settings())
-
-    def to_png(self) -> bytes:
-        """The picture as PNG, drawn by kaleido; a reader's browser saves its own from the menu."""
-        with self._lock:
-            return exports.still_png(self.figure and self.figure.plain(), self.canvases)
-
     def close(self) -> None:
         """End the stream, then close every widget, with layouts and styles."""
         with self._lock:
@@ -186,18 +166,6 @@ class Explorer:
         self._worker.close()
         self._panel.close()
         close_widgets(*filter(None, [self.figure]), *self.canvases.values())
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
-        words = {"text/plain": self.copy_settings()}
-        if self._closed:
-            return words
-        if os.environ.get("NBKIT_STORE") == "1":
-            self.settle()
-            return words | {"image/png": base64.b64encode(self.to_png()).decode()}
-        with self._lock:
-            if self.figure is not None:
-                self.figure.refresh()
-        return self.widget._repr_mimebundle_() | words
 
     # How it works
 
@@ -239,19 +207,6 @@ class Explorer:
                 action(*arguments, **settings)
             except Exception as error:
                 self._panel.say(_explained(error), is_error=True)
-
-    def _choose(self, item: str) -> None:
-        if item == "reset":
-            self.reset()
-        elif item == "copy settings":
-            self._page.copy(self.copy_settings())
-            self._panel.say(f"copied {self.copy_settings()}")
-        elif item == "picture":
-            self._page.save_picture(self._who)
-        elif item == "page":
-            self._page.save(f"{self._who}.html", self.to_html(), "text/html")
-        else:
-            self._page.save(f"{self._who}.csv", self.to_csv(), "text/csv")
 
     def _show(self, frame: Frame, computed_ms: float) -> None:
         with self._lock:

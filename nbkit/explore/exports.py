@@ -8,6 +8,7 @@ import html
 import io
 import itertools
 import json
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,10 +16,60 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-__all__ = ["frame_csv", "settings_call", "standalone_page", "still_png"]
+__all__ = ["Exports", "frame_csv", "settings_call", "standalone_page", "still_png"]
 
 _NOT_DATA = ("progress", "note")
 _STILL_WIDTH = 900
+
+
+class Exports:
+    """The half of an explorer that leaves it: what is copied, saved, and shown in a notebook's output.
+
+    It reads the explorer's figure, canvases, data and settings, and changes none of them.
+    """
+
+    def copy_settings(self) -> str:
+        """The one-line call that recreates this view."""
+        return settings_call(self._who, self.settings)
+
+    def to_csv(self) -> str:
+        """The last drawn frame as CSV."""
+        return frame_csv(self.data)
+
+    def to_html(self) -> str:
+        """A stand-alone page that draws this picture offline."""
+        with self._lock:
+            return standalone_page(self.figure and self.figure.plain(), self.canvases, self.copy_settings())
+
+    def to_png(self) -> bytes:
+        """The picture as PNG, drawn by kaleido; a reader's browser saves its own from the menu."""
+        with self._lock:
+            return still_png(self.figure and self.figure.plain(), self.canvases)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
+        words = {"text/plain": self.copy_settings()}
+        if self._closed:
+            return words
+        if os.environ.get("NBKIT_STORE") == "1":
+            self.settle()
+            return words | {"image/png": base64.b64encode(self.to_png()).decode()}
+        with self._lock:
+            if self.figure is not None:
+                self.figure.refresh()
+        return self.widget._repr_mimebundle_() | words
+
+    def _choose(self, item: str) -> None:
+        if item == "reset":
+            self.reset()
+        elif item == "copy settings":
+            self._page.copy(self.copy_settings())
+            self._panel.say(f"copied {self.copy_settings()}")
+        elif item == "picture":
+            self._page.save_picture(self._who)
+        elif item == "page":
+            self._page.save(f"{self._who}.html", self.to_html(), "text/html")
+        else:
+            self._page.save(f"{self._who}.csv", self.to_csv(), "text/csv")
 
 
 def settings_call(name: str, settings: Mapping[str, Any]) -> str:
@@ -48,6 +99,9 @@ def _columns(frame: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             continue
         if isinstance(value, Mapping):
             yield from _columns(value, f"{name}.")
+            continue
+        if isinstance(value, (list, tuple)) and any(np.ndim(entry) for entry in value):
+            yield from _columns({f"{name}[{i}]": entry for i, entry in enumerate(value)}, prefix="")
             continue
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
         if array.ndim < 2:

@@ -99,11 +99,12 @@ class Panel:
     def _play(self, control: Slider, slider: ipywidgets.Widget) -> ipywidgets.Widget:
         if control.values is not None:
             play = ipywidgets.Play(min=0, max=len(control.values) - 1, interval=PLAY_INTERVAL_MS)
-            self._links.append(ipywidgets.jslink((play, "value"), (slider, "index")))
+            pairs = [("index", "value")]
         else:
             play = ipywidgets.Play(min=control.low, max=control.high, step=control.step, interval=PLAY_INTERVAL_MS)
-            pairs = (("value", "value"), ("min", "min"), ("max", "max"))
-            self._links += [ipywidgets.jslink((slider, theirs), (play, own)) for own, theirs in pairs]
+            pairs = [("value", "value"), ("min", "min"), ("max", "max")]
+        # both ways; the first in a pair is the one that tells the other where to start
+        self._links += [ipywidgets.jslink((slider, theirs), (play, own)) for theirs, own in pairs]
         play.layout.margin = "0 0 0 96px"
         return play
 

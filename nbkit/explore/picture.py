@@ -73,16 +73,6 @@ class Picture(go.FigureWidget):
         self._extents.clear()
         self._assigned.clear()
 
-    def take(self, figure: go.Figure) -> None:
-        """Write the traces, title and annotations of `figure`, which has as many traces, into this picture."""
-        own = self.data[: self._first_ghost]
-        if len(own) != len(figure.data):
-            raise ValueError(f"the picture has {len(own)} traces, the new figure {len(figure.data)}; absent is empty")
-        for trace, new in zip(own, figure.data, strict=True):
-            trace.update({key: value for key, value in new.to_plotly_json().items() if key not in ("type", "uid")})
-        self.layout.title = figure.layout.title
-        self.layout.annotations = figure.layout.annotations
-
     def refresh(self) -> None:
         """Say again what is drawn to whoever opens the picture from here on; plotly says it only when made."""
         self._widget_layout, self._widget_data = deepcopy(self._layout_obj._props), deepcopy(self._data)

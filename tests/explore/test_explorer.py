@@ -2,6 +2,8 @@
 
 import csv
 import io
+import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -15,7 +17,8 @@ import pytest
 import torch
 
 from nbkit.errors import NbkitError
-from nbkit.explore import Choice, Explorer, Slider, Text
+from nbkit.explore import Choice, Explorer, MatrixCanvas, Slider, Text
+from nbkit.explore.exports import frame_csv, still_png
 from nbkit.explore.worker import DRAW_GAP_S
 
 WIDGETS = ipywidgets.widgets.widget._instances
@@ -496,6 +499,12 @@ def test_csv_has_a_column_for_each_array_of_the_last_frame(explore):
     assert rows == [["y", "m[0]", "m[1]", "k"], ["1.0", "1", "2", "5"], ["2.0", "3", "4", ""], ["3.0", "", "", ""]]
 
 
+def test_lists_of_unequal_arrays_and_words_have_columns_too():
+    text = frame_csv({"edges": [np.arange(3), torch.arange(2)], "law": {"name": "Gauß", "std": 1.5}, "none": None})
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows == [["edges[0]", "edges[1]", "law.name", "law.std"], ["0", "0", "Gauß", "1.5"], ["1", "1", "", ""], ["2", "", "", ""]]
+
+
 def test_the_page_needs_no_network(explore):
     explorer = explore()
     explorer.settle()
@@ -518,6 +527,57 @@ def test_displayed_for_the_store_it_settles_and_is_a_png_with_its_call(explore, 
     explorer = explore(n_frames=5, step_s=0.02)
     bundle = explorer._repr_mimebundle_()
     assert bundle == {"text/plain": explorer.copy_settings(), "image/png": "iVBORwQ="}
+
+
+def test_the_still_picture_has_the_canvases_below_the_figure_and_repeats_byte_for_byte():
+    pytest.importorskip("kaleido")
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))):
+        pytest.skip("kaleido needs a chromium or google-chrome on PATH")
+    figure = go.Figure(go.Scatter(y=[1, 2]), {"height": 300})
+    canvas = MatrixCanvas(np.eye(4), title="the identity")
+    alone = still_png(figure, {})
+    both = [still_png(figure, {"eye": canvas}) for _ in range(2)]
+    canvas.close()
+    assert struct.unpack(">II", alone[16:24]) == (900, 300)
+    assert struct.unpack(">II", both[0][16:24]) == (900, 300 + 34 + 400)
+    assert both[0] == both[1]
+    assert still_png(None, {"eye": canvas}) == canvas.png()
+
+
+# Layout
+
+
+class ManyExplorer(ToyExplorer):
+    """Nine controls under two words; the first can be played."""
+
+    groups = {
+        "first": [Slider("a", "a", 0, 5, play=True), Slider("b", "b", values=(1, 2), play=True)],
+        "then": [Slider(name, name, 0, 5) for name in "cdefghi"],
+    }
+
+    def stream(self, *, a, b, c, d, e, f, g, h, i):
+        yield {"y": np.full(4, float(a)), "k": 0}
+
+
+def widgets_below(widget):
+    return [widget, *(inner for child in getattr(widget, "children", ()) for inner in widgets_below(child))]
+
+
+def test_seven_controls_are_in_view_and_the_rest_is_folded(explore):
+    explorer = explore(ManyExplorer)
+    (fold,) = [w for w in widgets_below(explorer.widget) if isinstance(w, ipywidgets.Accordion)]
+    assert fold.selected_index is None
+    assert [name for name, widget in explorer.controls.items() if widget in widgets_below(fold)] == ["h", "i"]
+
+
+def test_play_moves_its_slider_in_the_browser_and_is_closed_with_the_rest():
+    before = len(WIDGETS)
+    explorer = ManyExplorer()
+    linked = [(w.source, w.target) for w in WIDGETS.values() if type(w).__name__ == "Link"]
+    pairs = {(source[0].description, source[1], target[1]) for source, target in linked}
+    explorer.close()
+    assert pairs == {("a", "value", "value"), ("a", "min", "min"), ("a", "max", "max"), ("b", "index", "value")}
+    assert len(WIDGETS) == before
 
 
 # Closing

@@ -151,6 +151,14 @@ def test_a_convolution_of_3_in_one_dimension_fails_from_16_on():
     assert [n for n, is_ramanujan in verdicts.items() if not is_ramanujan] == list(range(16, 40))
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA on this machine")
+def test_cuda_finds_the_singular_values_of_the_cpu():
+    matrix = torch.randn(40, 70, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    values = singular_values(matrix.cuda())
+    assert values.is_cuda and torch.allclose(values.cpu(), singular_values(matrix), atol=1e-10)
+
+
 def test_a_kronecker_layer_has_one_value_for_each_of_its_base():
     base = CirculantLayer(6, (0, 1))
     values = singular_values(kronecker(base, 2, 3))

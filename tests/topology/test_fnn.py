@@ -72,6 +72,15 @@ def test_arrays_lists_and_mixed_dtypes_are_welcome():
     assert evaluate_fnn(TOPOLOGY, torch.ones(8, dtype=torch.int64), ones, zeros).dtype == torch.get_default_dtype()
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA on this machine")
+def test_cuda_finds_what_the_cpu_finds():
+    weights, biases = parameters(TOPOLOGY)
+    x = torch.linspace(-1, 1, 24, dtype=torch.float64).view(3, 8)
+    found = evaluate_fnn(TOPOLOGY, x.cuda(), weights, biases)
+    assert found.is_cuda and torch.allclose(found.cpu(), evaluate_fnn(TOPOLOGY, x, weights, biases), atol=1e-12)
+
+
 WEIGHTS, BIASES = parameters(TOPOLOGY)
 
 

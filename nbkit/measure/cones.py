@@ -11,6 +11,7 @@ import numpy as np
 from nbkit.device import check_memory
 from nbkit.errors import check_choice, check_integer
 from nbkit.topology import Topology
+from nbkit.topology.layer import MAX_NODES
 from nbkit.topology.radix import PlaceValues, place_values
 from nbkit.topology.topology import check_topology
 
@@ -47,10 +48,10 @@ class Progression:
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         check_memory("cone", 24 * self.size, lower="the depth, or ask for size and membership only")
-        steps = ((self.start + k * self.step) % self.modulus for k in range(self.count))  # k * step may pass int64
-        residues = np.sort(np.fromiter(steps, dtype=np.int64, count=self.count))
+        exact = np.int64 if self.step * self.count <= MAX_NODES else object  # Python integers where int64 overflows
+        residues = np.sort((self.start + self.step * np.arange(self.count, dtype=exact)) % self.modulus)
         periods = self.modulus * np.arange(self.n_nodes // self.modulus)
-        return (periods[:, None] + residues).ravel().astype(dtype or np.int64)
+        return (periods[:, None] + residues.astype(np.int64)).ravel().astype(dtype or np.int64)
 
 
 @dataclass(frozen=True)

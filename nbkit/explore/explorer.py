@@ -42,8 +42,13 @@ class Explorer(Exports):
         NbkitError: a name that is no setting.
 
     Example:
-        >>> explorer = RadixExplorer(radices="2,2,2")
-        >>> explorer.set(radices="3,3,4"); explorer.settle(); explorer.data
+        >>> from nbkit.explore import WiringExplorer
+        >>> explorer = WiringExplorer(radices="2, 2")
+        >>> explorer.set(radices="3, 3, 4")
+        >>> explorer.settle()
+        >>> explorer.data["sizes"]
+        (36, 36, 36, 36)
+        >>> explorer.close()
     """
 
     groups: Mapping[str, Sequence[Control]] = {}
@@ -142,7 +147,7 @@ class Explorer(Exports):
         """
         try:
             if not self._worker.wait(timeout):
-                raise TimeoutError(f"{self._who}: the stream still runs after {timeout:g} s. Give settle a longer timeout.")
+                raise TimeoutError(f"{self._who}: the stream still runs after {timeout:g} s. Give settle more time.")
         except KeyboardInterrupt:
             self._worker.stop()
             raise

@@ -113,7 +113,8 @@ def _columns(frame: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def standalone_page(figure: go.Figure | None, canvases: Mapping[str, Any], title: str) -> str:
     """A page that draws without a network: plotly's script is inside, canvases are pictures."""
-    parts = ["" if figure is None else figure.to_html(full_html=False, include_plotlyjs=True, config={"responsive": True})]
+    options = {"full_html": False, "include_plotlyjs": True, "config": {"responsive": True}}
+    parts = ["" if figure is None else figure.to_html(**options)]
     for name, png in _pictures(canvases).items():
         parts.append(
             f'<figure><img alt="{html.escape(name)}" style="max-width:100%;image-rendering:pixelated" '
@@ -134,10 +135,10 @@ def still_png(figure: go.Figure | None, canvases: Mapping[str, Any]) -> bytes:
 
 
 def _composed(shown: list[tuple[bytes, str]], top: int) -> bytes:
-    """The first picture, `top` px high, as it is and the others in a row below: plotly lays them out, no other library."""
+    """The first picture, `top` px high, and the others in a row below it; plotly lays them out, no other library."""
     row = shown[1:] if top else shown
     side = min(400, _STILL_WIDTH // len(row) - 20)
-    sheet = go.Figure(layout={"margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "paper_bgcolor": "white", "plot_bgcolor": "white"})
+    sheet = go.Figure(layout={"margin": dict.fromkeys("lrtb", 0), "paper_bgcolor": "white", "plot_bgcolor": "white"})
     heights = [side * _size(png)[1] / _size(png)[0] for png, _ in row]
     total = round(top + 34 + max(heights))
     sheet.update_xaxes(range=[0, _STILL_WIDTH], visible=False).update_yaxes(range=[total, 0], visible=False)
@@ -145,7 +146,8 @@ def _composed(shown: list[tuple[bytes, str]], top: int) -> bytes:
     if top:
         places.insert(0, (0, 0, _STILL_WIDTH, top))
     for (png, title), (x, y, width, height) in zip(shown, places, strict=True):
-        sheet.add_layout_image(source=_data_url(png), xref="x", yref="y", x=x, y=y, sizex=width, sizey=height, sizing="stretch")
+        place = {"xref": "x", "yref": "y", "x": x, "y": y, "sizex": width, "sizey": height, "sizing": "stretch"}
+        sheet.add_layout_image(source=_data_url(png), **place)
         sheet.add_annotation(text=title, x=x, y=y, xanchor="left", yanchor="bottom", showarrow=False, font_size=13)
     return sheet.to_image(format="png", width=_STILL_WIDTH, height=total)
 

@@ -40,7 +40,7 @@ class Page(anywidget.AnyWidget):
       line-height: 18px; margin: 6px 0 0; }
     .nbkit-explorer .nbkit-status { font-size: 12px; line-height: 17px; height: 34px; overflow: auto; opacity: .85; }
     .nbkit-explorer .nbkit-error { color: #B34700; font-weight: 600; }
-    .jp-mod-dark .nbkit-explorer .nbkit-error, [data-jp-theme-light="false"] .nbkit-explorer .nbkit-error { color: #FF9A57; }
+    [data-jp-theme-light="false"] .nbkit-explorer .nbkit-error { color: #FF9A57; }
     .nbkit-explorer .js-plotly-plot { width: 100%; }
     .nbkit-explorer .widget-readout { min-width: 46px; }
     .nbkit-explorer .widget-text { flex-direction: column; height: auto; align-items: stretch; }

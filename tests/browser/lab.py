@@ -1,4 +1,4 @@
-"""The browser harness: a JupyterLab server of its own, one Chromium, and a notebook that tests can drive; every wait is bounded."""
+"""The browser harness: a JupyterLab of its own, one Chromium, notebooks that tests drive; every wait is bounded."""
 
 from __future__ import annotations
 

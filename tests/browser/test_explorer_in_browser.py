@@ -37,7 +37,7 @@ RECORD = """() => document.querySelectorAll('.js-plotly-plot').forEach(gd => { g
 LINE = "document.querySelectorAll('.js-plotly-plot .scatterlayer .js-line').length"
 STATUS = "document.querySelector('.nbkit-status')?.textContent"
 PICTURES = "document.querySelectorAll('.js-plotly-plot')"
-PRESSES, RERUNS = 15, 5
+PRESSES, RERUNS = 21, 5
 
 
 BARE = """bare = go.FigureWidget([go.Scatter(y=[0, 1])], {"yaxis.range": [0, 110], "height": 420, "width": 900})

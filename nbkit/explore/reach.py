@@ -44,7 +44,7 @@ class ReachExplorer(Explorer):
 
     groups = {
         "wires": [
-            Slider("n", "nodes a layer n", values=_SIZES, value=256),
+            Slider("n", "nodes n", values=_SIZES, value=256),
             Slider("degree", "degree d", values=_DEGREES, value=4),
             Choice("show", "families", tuple(_SHOWN)),
         ],
@@ -56,13 +56,14 @@ class ReachExplorer(Explorer):
         "aligned never mixes": {"n": 256, "degree": 4, "depth": 16, "show": "SAO placements"},
         "break it": {"n": 256, "degree": 3, "depth": 5, "show": "all seven"},
     }
-    height = 560
+    height = 620
 
     def build(self) -> None:
         panels = [ReachPanel(name, family) for name, family in FAMILIES.items()]
         figure = reach_figure(panels, _curves({"fractions": {}}), depth=1, title=_TWO_LINES, height=self.height)
         self.figure = self.figure_widget(figure.update_xaxes(range=[0.5, DEEPEST + 0.2], selector={"anchor": "y"}))
         self._layout: dict[str, object] = {}
+        self._drawn: tuple | None = None
 
     def stream(self, *, n: int, degree: int, depth: int, show: str) -> Iterator[dict | None]:
         """All matrices and curves; where the curves are not known yet first the matrices, of all but pruning."""
@@ -87,8 +88,11 @@ class ReachExplorer(Explorer):
         yield frame | {"reach": reach, "fractions": {name: fractions(name, n, degree) for name in names}}
 
     def draw(self, frame: dict) -> None:
-        for trace, values in zip(self.figure.data, curve_traces(_curves(frame)), strict=False):
-            trace.update(values)
+        drawn = frame["n"], frame["degree"], tuple(frame["fractions"])
+        if drawn != self._drawn:  # the curves do not depend on the depth, and would take most of the time
+            self._drawn = drawn
+            for trace, values in zip(self.figure.data, curve_traces(_curves(frame)), strict=False):
+                trace.update(values)
         panels = [
             ReachPanel(name, family, frame["reach"].get(name), frame["missing"].get(name, ""), name in frame["shown"])
             for name, family in FAMILIES.items()
@@ -130,7 +134,7 @@ class ConeExplorer(Explorer):
     groups = {
         "wires": [
             Choice("family", "family", _CONES, value="SAO shift"),
-            Slider("n", "nodes a layer n", values=(4, 8, 9, 16, 27, 32, 64), value=16),
+            Slider("n", "nodes n", values=(4, 8, 9, 16, 27, 32, 64), value=16),
             Slider("degree", "degree d", values=(2, 3, 4), value=2),
         ],
         "cone": [
@@ -150,7 +154,7 @@ class ConeExplorer(Explorer):
         self.figure = self.figure_widget(wiring_figure((16, 16), [layer.edge_index()], family="sao", height=self.height))
         for trace in self.figure.data[3:5]:
             trace.on_click(lambda trace, points, _: self._clicked(trace, points))
-        self.canvases["reach"] = MatrixCanvas(row_label="input u", column_label="node v", width=300, height=300)
+        self.canvases["reach"] = MatrixCanvas(row_label="input u", column_label="node v", width=320, height=320)
 
     def stream(self, *, family: str, n: int, degree: int, neuron: int, depth: int) -> Iterator[dict]:
         """One frame: wires, the neuron's cone, the reachability matrix."""
@@ -175,9 +179,9 @@ class ConeExplorer(Explorer):
         self.figure.update_layout(**wiring_axes(frame["sizes"]))
         sizes = ", ".join(map(str, frame["cone_sizes"][1:]))
         self.figure.layout.title.text = wrapped_title(f"{frame['family']}: input {frame['neuron']} is heard by {sizes} nodes")
-        canvas, depth = self.canvases["reach"], len(frame["edges"])
+        canvas = self.canvases["reach"]
         canvas.lit_row = frame["neuron"]
-        canvas.show(frame["reach"], title=f"row {frame['neuron']} is the cone's last column; joined: {frame['reach'].mean():.3g}")
+        canvas.show(frame["reach"], title=f"row {frame['neuron']} is the cone's end; joined: {frame['reach'].mean():.3g}")
 
     def admissible(self, settings: dict) -> dict:
         degrees = [d for d in (2, 3, 4) if not refusal(settings["family"], settings["n"], d)]
@@ -196,7 +200,7 @@ class GapExplorer(Explorer):
     groups = {
         "wires": [
             Choice("family", "layer", tuple(SINGLES)),
-            Slider("n", "nodes a side n", values=_SIZES, value=256),
+            Slider("n", "nodes n", values=_SIZES, value=256),
             Slider("degree", "degree d", values=_DEGREES, value=4),
         ]
     }

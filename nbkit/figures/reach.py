@@ -39,7 +39,7 @@ class ReachPanel:
 
 
 def reach_figure(
-    panels: Sequence[ReachPanel], curves: Sequence[Curve], *, depth: int, title: str = "", height: int = 560
+    panels: Sequence[ReachPanel], curves: Sequence[Curve], *, depth: int, title: str = "", height: int = 620
 ) -> go.Figure:
     """Who is reached after `depth` layers, family by family, beside the joined fraction at every depth.
 
@@ -94,11 +94,11 @@ def _place(
 ) -> None:
     """One panel under its own pair of axes within the given part of the drawing area."""
     frame = {"visible": panel.is_shown, "showgrid": False, "ticks": "", "showticklabels": False, "title": {"text": ""}}
-    frame |= {"mirror": True, "showline": True, "linecolor": FAINT, "constrain": "domain"}
+    frame |= {"mirror": True, "showline": True, "linecolor": FAINT}
     n_in, n_out = (1, 1) if panel.matrix is None else as_matrix("reach_figure", panel.matrix).shape
-    layout[f"xaxis{number}"] = {**frame, "domain": x, "range": [-0.5, n_out - 0.5], "anchor": f"y{number}", "constraintoward": "left"}
-    square = {"scaleanchor": f"x{number}", "scaleratio": n_out / n_in, "constraintoward": "top"}
-    layout[f"yaxis{number}"] = {**frame, **square, "domain": y, "range": [n_in - 0.5, -0.5], "anchor": f"x{number}"}
+    # No scaleanchor: plotly keeps the old domain of axes that are square by constraint, and panels would not move.
+    layout[f"xaxis{number}"] = {**frame, "domain": x, "range": [-0.5, n_out - 0.5], "anchor": f"y{number}"}
+    layout[f"yaxis{number}"] = {**frame, "domain": y, "range": [n_in - 0.5, -0.5], "anchor": f"x{number}"}
     if not panel.is_shown:
         return
     layout["annotations"].append(_heading(panel, x[0], y[1]))

@@ -158,6 +158,12 @@ def test_cayley_cascades_are_in_general_not_symmetric():
     assert is_path_connected(topology) and not is_symmetric(topology)
 
 
+def test_a_binary_cascade_that_spells_every_bit_is_symmetric():
+    topology = Topology([cayley_expander(8, (0, bit), group="binary") for bit in (1, 2, 4, 2, 1)])
+    assert (dense_paths(topology) == 4).all() and is_symmetric(topology) and path_count(topology, 3, 5) == 4
+    assert not is_symmetric(Topology([cayley_expander(8, (0, bit), group="binary") for bit in (1, 2, 1, 2)]))
+
+
 def test_a_dead_node_makes_it_neither():
     topology = Topology(magnitude_pruned([np.diag([3.0, 2.0, 1.0])], 2 / 9))
     assert path_counts(topology).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]

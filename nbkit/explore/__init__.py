@@ -14,7 +14,7 @@ _HOME = {
     "MatrixCanvas": "canvas",
     "DensityExplorer": "radix",
     "PathsExplorer": "radix",
-    "SigmoidsExplorer": "radix",
+    "SigmoidsExplorer": "sigmoids",
     "WiringExplorer": "radix",
     "ConeExplorer": "reach",
     "GapExplorer": "reach",

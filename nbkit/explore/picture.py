@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 import plotly.graph_objects as go
+
+from nbkit.figures.template import TITLE_LINE_PX, wrapped_title
 
 __all__ = ["Picture"]
 
@@ -34,6 +37,8 @@ class Picture(go.FigureWidget):
         self._first_ghost, self._guard, self._unseen = len(figure.data), lock, False
         self._extents: dict[str, tuple[float, float]] = {}
         self._assigned: dict[str, tuple[float, float]] = {}
+        if not figure.layout.title.text:  # it comes with the first frame, and may need two lines: nothing jumps then
+            figure.layout.margin.t = (figure.layout.margin.t or 0) + 2 * TITLE_LINE_PX
         figure.add_traces([_ghost(figure.data[i]) for i in self._sources])
         figure.update_layout(autosize=True, width=None, height=figure.layout.height or height, uirevision="kept")
         super().__init__(figure)
@@ -45,6 +50,12 @@ class Picture(go.FigureWidget):
     def has_ghosts(self) -> bool:
         """Whether there is a line that can be held."""
         return bool(self._sources)
+
+    def redraw(self, traces: Sequence[Mapping[str, Any]], title: str) -> None:
+        """Write one update into each of the figure's own traces, and the title; ghosts stay."""
+        for trace, values in zip(self.data[: self._first_ghost], traces, strict=True):
+            trace.update(values)
+        self.layout.title.text = wrapped_title(title)
 
     def hold(self, held: bool) -> None:
         """Leave the present lines as ghosts, or take the ghosts away."""

@@ -1,54 +1,28 @@
-"""The explorers of notebook 01: wiring, reach and paths of RadiX-Nets, their density, a sum of sigmoids."""
+"""The explorers of notebook 01: wiring, reach and paths of RadiX-Nets, and their density."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
-from nbkit.errors import NbkitError
 from nbkit.explore.canvas import MatrixCanvas
 from nbkit.explore.controls import Choice, Slider, Text
 from nbkit.explore.explorer import Explorer
+from nbkit.explore.typed import typed_topology
 from nbkit.figures import (
     Curve,
     curve_traces,
     curves_figure,
-    fit_figure,
-    fit_traces,
     spectrum_figure,
     spectrum_traces,
     wiring_axes,
     wiring_figure,
     wiring_traces,
-    wrapped_title,
 )
 from nbkit.measure import cone, path_count, path_counts, reachability, singular_values
-from nbkit.topology import Topology, dense_layer, evaluate_fnn, radix_net
+from nbkit.topology import radix_net
 
-__all__ = ["DensityExplorer", "PathsExplorer", "SigmoidsExplorer", "WiringExplorer"]
-
-_MOST_WIRES = 400_000  # more would take over a tenth of a second to bin and to send
-
-_TWO_LINES = "the title that is drawn later may need two lines, so that the picture keeps room for two of them"
-
-
-def parse_integers(who: str, name: str, text: str) -> tuple[int, ...]:
-    """The integers of a text such as `3, 3, 4`.
-
-    Raises:
-        NbkitError: an entry that is no integer.
-    """
-    entries = [entry.strip() for entry in text.replace("(", "").replace(")", "").split(",") if entry.strip()]
-    for entry in entries:
-        if not entry.lstrip("-").isdigit():
-            raise NbkitError(f"{who}: {name} must be integers with commas between, got {entry!r}. Write it as 3, 3, 4.")
-    return tuple(map(int, entries))
-
-
-def parse_systems(who: str, text: str) -> list[tuple[int, ...]]:
-    """The mixed-radix systems of a text such as `2, 3; 3, 2`: a semicolon between systems."""
-    return [parse_integers(who, f"system {i}", part) for i, part in enumerate(text.split(";"), start=1)]
+__all__ = ["DensityExplorer", "PathsExplorer", "WiringExplorer"]
 
 
 class WiringExplorer(Explorer):
@@ -75,13 +49,13 @@ class WiringExplorer(Explorer):
 
     def build(self) -> None:
         frame = next(self.stream(radices="2, 2, 2", widths="", layer=0, neuron=0, depth=3))
-        self.figure = self.figure_widget(wiring_figure(frame["sizes"], frame["edges"], title=_TWO_LINES), ghosts=False)
+        self.figure = self.figure_widget(wiring_figure(frame["sizes"], frame["edges"]), ghosts=False)
         for trace in self.figure.data[3:]:
             trace.on_click(self._clicked)
 
     def stream(self, *, radices: str, widths: str, layer: int, neuron: int, depth: int) -> Iterator[dict]:
         """One frame: the topology's sizes and edges, and the neuron's cone."""
-        topology = _typed_topology(radices, widths)
+        topology = typed_topology(radices, widths)
         layer, depth = min(layer, len(topology) - 1), min(depth, len(topology))
         neuron = min(neuron, topology.sizes[layer] - 1)
         reached = cone(topology, neuron, layer=layer)[: max(0, depth - layer) + 1]
@@ -98,18 +72,16 @@ class WiringExplorer(Explorer):
         }
 
     def draw(self, frame: dict) -> None:
-        arrays = wiring_traces(frame["sizes"], frame["edges"], lit_nodes=frame["lit"])
-        for trace, values in zip(self.figure.data, arrays):
-            trace.update(values)
         self.figure.update_layout(**wiring_axes(frame["sizes"]))
-        self.figure.layout.title.text = wrapped_title(
+        self.figure.redraw(
+            wiring_traces(frame["sizes"], frame["edges"], lit_nodes=frame["lit"]),
             f"Neuron {frame['neuron']} of layer {frame['layer']} reaches "
             f"{', '.join(map(str, frame['cone_sizes'][1:])) or 'nobody yet'}; density {frame['density']:.3g}, "
-            f"{frame['n_paths']} path{'s' * (frame['n_paths'] != 1)} from input 0 to output 0"
+            f"{frame['n_paths']} path{'s' * (frame['n_paths'] != 1)} from input 0 to output 0",
         )
 
     def admissible(self, settings: dict) -> dict:
-        topology = _typed_topology(settings["radices"], settings["widths"])
+        topology = typed_topology(settings["radices"], settings["widths"])
         last = len(topology)
         layer = min(settings["layer"], last - 1)
         return {"layer": range(last), "neuron": range(topology.sizes[layer]), "depth": range(last + 1)}
@@ -119,16 +91,6 @@ class WiringExplorer(Explorer):
             layer, neuron = trace.customdata[points.point_inds[0]]
             if layer < len(self.data["sizes"]) - 1:
                 self.set(layer=int(layer), neuron=int(neuron))
-
-
-def _typed_topology(radices: str, widths: str) -> Topology:
-    topology = radix_net(parse_systems("radices", radices), parse_integers("widths", "widths", widths) or None)
-    if topology.n_edges > _MOST_WIRES:
-        raise NbkitError(
-            f"radices: the wiring must have at most {_MOST_WIRES:,} wires to be drawn, got {topology.n_edges:,}. "
-            "Use smaller radices, or `mixed_radix` in a cell: it has no such limit."
-        )
-    return topology
 
 
 _SECOND = {"none": 0, "N1": 1, "N1·N2": 2, "N1·N2·N3": 3}  # radices of the first system that the second repeats
@@ -154,7 +116,12 @@ class PathsExplorer(Explorer):
 
     def build(self) -> None:
         self.figure = self.figure_widget(
-            spectrum_figure({"last layer": [1.0], "paths": [1.0]}, families=_SPECTRA, value_label="singular value s / s₁", title=_TWO_LINES, height=330)
+            spectrum_figure(
+                {"last layer": [1.0], "paths": [1.0]},
+                families=_SPECTRA,
+                value_label="singular value s / s₁",
+                height=330,
+            )
         )
         size = {"width": 300, "height": 300}
         self.canvases["reach"] = MatrixCanvas(title="who is reached", row_label="input u", column_label="node v", **size)
@@ -172,6 +139,7 @@ class PathsExplorer(Explorer):
         frame = {"reach": reachability(part).numpy(), "sizes": topology.sizes, "n_layers": n_layers, "depth": len(part)}
         yield frame
         counts = path_counts(part)
+        yield None
         yield frame | {
             "counts": counts,
             "layer_values": singular_values(part[-1]).numpy(),
@@ -187,13 +155,13 @@ class PathsExplorer(Explorer):
         scaled = most > 255  # what the canvas can hold
         shown = counts * 255 // most if scaled else counts
         self.canvases["paths"].show(shown.astype(np.uint8), title=f"paths, 255 stands for {most}" if scaled else "paths")
-        spectra = {name: frame[key] / frame[key][0] for name, key in (("last layer", "layer_values"), ("paths", "path_values"))}
-        for trace, values in zip(self.figure.data, spectrum_traces(spectra, families=_SPECTRA)):
-            trace.update(values)
+        spectra = {"last layer": frame["layer_values"], "paths": frame["path_values"]}
+        spectra = {name: values / values[0] for name, values in spectra.items()}
         least = int(counts.min())
         told = f"Every pair has {least} path{'s' * (least != 1)}" if least == most else f"Pairs have {least} to {most} paths"
         printed = f"; Theorem 1 prints {frame['printed']}" if frame["depth"] == frame["n_layers"] else ""
-        self.figure.layout.title.text = wrapped_title(f"{told} after {frame['depth']} of {frame['n_layers']} layers{printed}")
+        title = f"{told} after {frame['depth']} of {frame['n_layers']} layers{printed}"
+        self.figure.redraw(spectrum_traces(spectra, families=_SPECTRA), title)
 
     def admissible(self, settings: dict) -> dict:
         return {"depth": range(1, 4 + _SECOND[settings["second"]])}
@@ -222,7 +190,6 @@ class DensityExplorer(Explorer):
                 _density_curves(next(self.stream(**settings))),
                 x_label="first width D0",
                 y_label="density Δ",
-                title=_TWO_LINES,
                 log_x=True,
             )
         )
@@ -243,14 +210,12 @@ class DensityExplorer(Explorer):
         }
 
     def draw(self, frame: dict) -> None:
-        for trace, values in zip(self.figure.data, curve_traces(_density_curves(frame), log_x=True)):
-            trace.update(values)
         exact, approximate = frame["here"][1, 0], frame["approximate"][0]
         self.grow("yaxis", 0.0, 1.05 * float(frame["most"][0]))
-        self.figure.layout.title.text = wrapped_title(
-            f"Exact density (4) is {exact:.4g}, equation (5) says {approximate:.4g}: "
-            + ("the same" if abs(exact - approximate) < 1e-12 else f"off by a factor {max(exact, approximate) / min(exact, approximate):.3g}")
-        )
+        factor = max(exact, approximate) / min(exact, approximate)
+        told = "the same" if factor < 1 + 1e-12 else f"off by a factor {factor:.3g}"
+        title = f"Exact density (4) is {exact:.4g}, equation (5) says {approximate:.4g}: {told}"
+        self.figure.redraw(curve_traces(_density_curves(frame), log_x=True), title)
 
 
 def _density_curves(frame: dict) -> list[Curve]:
@@ -262,78 +227,3 @@ def _density_curves(frame: dict) -> list[Curve]:
         Curve("min N/N′", sweep, frame["least"], "decay", kind="theory"),
         Curve("max N/N′", sweep, frame["most"], "decay", kind="theory"),
     ]
-
-
-_TARGETS = {
-    "sine": lambda x: np.sin(2 * np.pi * x),
-    "bump": lambda x: np.exp(-(((x - 0.5) / 0.12) ** 2)),
-    "kink": lambda x: np.abs(x - 0.4),
-    "step": lambda x: (x > 0.5).astype(np.float64),
-}
-
-
-class SigmoidsExplorer(Explorer):
-    """A sum of N sigmoids, equation (7), learns a function on [0, 1]; its largest error falls as N grows."""
-
-    groups = {
-        "function": [Choice("target", "function f", tuple(_TARGETS), value="sine")],
-        "sum": [
-            Slider("terms", "terms N", values=(1, 2, 4, 8, 16, 32), value=16),
-            Slider("steps", "steps", values=(0, 50, 100, 200, 400), value=100),
-            Slider("seed", "seed", 0, 9, value=0),
-        ],
-    }
-    presets = {
-        "smooth": {"target": "sine", "terms": 16},
-        "a kink": {"target": "kink", "terms": 32},
-        "a step cannot be met": {"target": "step", "terms": 32},
-    }
-
-    def build(self) -> None:
-        frame = next(self.stream(target="sine", terms=16, steps=0, seed=0))
-        self.figure = self.figure_widget(fit_figure(*_fit_arrays(frame), title=_TWO_LINES))
-
-    def stream(self, *, target: str, terms: int, steps: int, seed: int) -> Iterator[dict]:
-        """Fits with 1, 2, 4, ... up to `terms` sigmoids in turn, a frame every 25 steps."""
-        x = np.linspace(0.0, 1.0, 101)
-        wanted = _TARGETS[target](x)
-        counts = [2**power for power in range(terms.bit_length())]
-        errors: dict[int, float] = {}
-        for count in counts:
-            for step, fit in _fit_sigmoids(x, wanted, count, steps, seed):
-                errors[count] = float(np.abs(fit - wanted).max())
-                yield {"x": x, "wanted": wanted, "fit": fit, "errors": dict(errors), "terms": count, "step": step}
-
-    def draw(self, frame: dict) -> None:
-        for trace, values in zip(self.figure.data, fit_traces(*_fit_arrays(frame))):
-            trace.update(values)
-        terms, error = frame["terms"], frame["errors"][frame["terms"]]
-        self.grow("yaxis2", 0.8 * min(frame["errors"].values()), 1.0)
-        sums = f"{terms} sigmoids come" if terms > 1 else "One sigmoid comes"
-        self.figure.layout.title.text = wrapped_title(f"{sums} within {error:.2g} of f everywhere")
-
-
-def _fit_arrays(frame: dict) -> tuple:
-    errors = frame["errors"]
-    return frame["x"], frame["wanted"], frame["fit"], np.array([*errors]), np.array([*errors.values()])
-
-
-def _fit_sigmoids(x: np.ndarray, wanted: np.ndarray, count: int, steps: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Adam on slopes y and thresholds theta of (7), the coefficients alpha solved exactly at every step."""
-    generator = torch.Generator().manual_seed(seed)
-    slopes = (12.0 * torch.randn(count, generator=generator, dtype=torch.float64)).requires_grad_()
-    centres = torch.rand(count, generator=generator, dtype=torch.float64).requires_grad_()
-    hidden, points, goal = Topology([dense_layer(1, count)]), torch.from_numpy(x)[:, None], torch.from_numpy(wanted)
-    optimizer = torch.optim.Adam([{"params": [slopes], "lr": 0.5}, {"params": [centres], "lr": 0.02}])
-    ridge = 1e-9 * torch.eye(count, dtype=torch.float64)  # nearly equal sigmoids would make the equations singular
-    for step in range(steps + 1):
-        terms = evaluate_fnn(hidden, points, [slopes], [-slopes * centres])
-        fixed = terms.detach()
-        alpha = torch.linalg.solve(fixed.T @ fixed + ridge, fixed.T @ goal)
-        fit = terms @ alpha
-        if step % 25 == 0:
-            yield step, fit.detach().numpy()
-        if step < steps:
-            optimizer.zero_grad()
-            ((fit - goal) ** 2).mean().backward()
-            optimizer.step()

@@ -19,6 +19,7 @@ __all__ = [
     "MAGNITUDE",
     "PAPER",
     "SIGNED",
+    "TITLE_LINE_PX",
     "dress",
     "family_colour",
     "palette",
@@ -45,7 +46,7 @@ CARD = "#FDFCFA"
 MAGNITUDE = [[i / (len(sequential.Cividis) - 1), colour] for i, colour in enumerate(sequential.Cividis)]
 SIGNED = [[0.0, "#0072B2"], [0.5, "#FFFFFF"], [1.0, "#D55E00"]]
 
-_TITLE_LINE, _TITLE_PX = 74, 21  # characters that fit a line of the title, height of that line
+_TITLE_LINE, TITLE_LINE_PX = 74, 21  # characters that fit a line of the title, height of that line
 
 _AXIS = {
     "gridcolor": "#E8E4DB",
@@ -89,7 +90,7 @@ def dress(figure: go.Figure, title: str, *, height: int, right: int = 24, **layo
     figure.update_layout(
         template="nbkit",
         title={"text": text, "y": 1 - first / height, "yanchor": "top"},
-        margin={"l": 60, "r": right, "t": 26 + _TITLE_PX * lines, "b": 50},
+        margin={"l": 60, "r": right, "t": 26 + TITLE_LINE_PX * lines, "b": 50},
         height=height,
         uirevision="keep",  # an update keeps the reader's zoom
     )

@@ -6,7 +6,7 @@ import pytest
 
 from nbkit.errors import NbkitError
 from nbkit.explore import DensityExplorer, PathsExplorer, SigmoidsExplorer, WiringExplorer
-from nbkit.explore.radix import parse_integers, parse_systems
+from nbkit.explore.typed import parse_integers, parse_systems
 from nbkit.topology import radix_net
 
 

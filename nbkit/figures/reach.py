@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 
 from nbkit.figures.arrays import as_matrix, encode_png, png_address
@@ -12,11 +13,11 @@ from nbkit.figures.template import FAINT, INK, family_colour, palette
 
 __all__ = ["ReachPanel", "reach_figure", "reach_layout"]
 
-_LEFT = 0.56  # of the drawing area belong to the matrices
-_TITLE = 0.062  # of the height above each panel, for its name
+_LEFT, _GAP = 0.54, 0.14  # of the drawing area: the matrices, then room for the curves' axis title
+_TITLE = 0.084  # of the height above each panel, for its name and its percentage
 _TOP = 1.22  # many curves end at 1, and their labels stand above one another
 _FIFTHS = [0, 0.2, 0.4, 0.6, 0.8, 1]
-_SHARP_PX = 256  # a browser blurs what it enlarges: smaller matrices are repeated to about this side length
+_MOST_ENTRIES = 128  # a side: a panel has about as many px, and a browser that shrinks stripes invents others
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def reach_figure(
     figure = curves_figure(curves, x_label="depth L", y_label="fraction of joined pairs", title=title, height=height)
     for number in range(2, len(panels) + 2):  # an axis without a trace is not drawn
         figure.add_trace(go.Scatter(x=(), y=(), hoverinfo="skip", xaxis=f"x{number}", yaxis=f"y{number}"))
-    figure.update_layout(xaxis_domain=[_LEFT + 0.1, 1], yaxis_range=[-0.02, _TOP], yaxis_tickvals=_FIFTHS)
+    figure.update_layout(xaxis_domain=[_LEFT + _GAP, 1], yaxis_range=[-0.02, _TOP], yaxis_tickvals=_FIFTHS)
     return figure.update_layout(**reach_layout(panels, depth=depth))
 
 
@@ -107,15 +108,26 @@ def _place(
         layout["annotations"].append({**middle, "text": panel.note, "font": {"size": 11}})
     if panel.matrix is not None:
         corner = {"xref": f"x{number}", "yref": f"y{number}", "x": -0.5, "y": -0.5, "sizex": n_out, "sizey": n_in}
-        png = encode_png(as_matrix("reach_figure", panel.matrix) != 0, palette("ink"), at_least=_SHARP_PX)
-        layout["images"].append({**corner, "source": png_address(png), "sizing": "stretch", "layer": "below"})
+        source = png_address(_shrunk_png(as_matrix("reach_figure", panel.matrix) != 0))
+        layout["images"].append({**corner, "source": source, "sizing": "stretch", "layer": "below"})
+
+
+def _shrunk_png(matrix: np.ndarray) -> bytes:
+    """Ink on paper; entries of a large matrix are drawn several together, as dark as they are many."""
+    together = -(-max(matrix.shape) // _MOST_ENTRIES)
+    rows, columns = (-(-size // together) for size in matrix.shape)
+    filled = np.pad(matrix, [(0, -size % together) for size in matrix.shape], mode="edge")
+    levels = filled.reshape(rows, together, columns, together).sum(axis=(1, 3))
+    paper, ink = palette("ink").astype(float)
+    shades = paper + (ink - paper) * np.linspace(0, 1, together**2 + 1)[:, None]
+    return encode_png(levels, shades.round().astype(np.uint8), at_least=_MOST_ENTRIES)
 
 
 def _heading(panel: ReachPanel, x: float, y: float) -> dict[str, object]:
-    share = "" if panel.matrix is None else f" {_percent(as_matrix('reach_figure', panel.matrix).mean())}"
+    share = "" if panel.matrix is None else f"<br><b>{_percent(as_matrix('reach_figure', panel.matrix).mean())}</b>"
     font = {"size": 11.5, "color": family_colour("reach_figure", panel.family)}
     where = {"xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": "left", "yanchor": "bottom"}
-    return {**where, "text": f"{panel.name}<b>{share}</b>", "font": font, "showarrow": False}
+    return {**where, "text": f"{panel.name}{share}", "font": font, "align": "left", "showarrow": False}
 
 
 def _percent(fraction: float) -> str:

@@ -95,7 +95,7 @@ def test_depth_four_fills_radix_and_shift_at_degree_four(opened):
     assert 0.55 < fractions["SAO random"] < 0.75 and fractions["pruned"] < fractions["SAO random"]
     assert "RadiX, SAO shift" in explorer.figure.layout.title.text.replace("<br>", " ")
     names = [entry.text for entry in explorer.figure.layout.annotations]
-    assert "RadiX<b> 100 %</b>" in names and len(explorer.figure.layout.images) == 7
+    assert "RadiX<br><b>100 %</b>" in names and len(explorer.figure.layout.images) == 7
 
 
 def test_the_measured_curves_are_solid_and_the_mean_field_dashed_and_close(opened):
@@ -122,7 +122,7 @@ def test_choosing_families_keeps_the_traces_and_hides_the_rest(opened):
     explorer.settle()
     assert len(explorer.figure.data) == n_traces
     assert [entry.text for entry in explorer.figure.layout.annotations] == [
-        "SAO shift<b> 100 %</b>", "SAO random<b> 100 %</b>", "SAO aligned<b> 1.56 %</b>",
+        "SAO shift<br><b>100 %</b>", "SAO random<br><b>100 %</b>", "SAO aligned<br><b>1.56 %</b>",
     ]  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """The picture of several families' reach: one panel each, names with percentages, places that fill up."""
 
 import base64
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def headings(layout):
 
 def test_each_panel_has_its_name_its_percentage_and_its_picture():
     layout = reach_layout([ReachPanel("full", "radix", FULL), ReachPanel("half", "sao", HALF)], depth=3)
-    assert headings(layout) == ["full<b> 100 %</b>", "half<b> 50 %</b>"]
+    assert headings(layout) == ["full<br><b>100 %</b>", "half<br><b>50 %</b>"]
     assert [(image["sizex"], image["sizey"], image["xref"]) for image in layout["images"]] == [(4, 4, "x2"), (2, 2, "x3")]
     for image in layout["images"]:
         assert base64.b64decode(image["source"].split(",")[1]).startswith(b"\x89PNG")
@@ -28,12 +30,12 @@ def test_each_panel_has_its_name_its_percentage_and_its_picture():
 def test_a_hundred_per_cent_is_said_only_of_a_full_matrix():
     nearly = np.ones((100, 100), dtype=bool)
     nearly[0, 0] = False
-    assert headings(reach_layout([ReachPanel("nearly", "sao", nearly)], depth=1)) == ["nearly<b> 99.9 %</b>"]
+    assert headings(reach_layout([ReachPanel("nearly", "sao", nearly)], depth=1)) == ["nearly<br><b>99.9 %</b>"]
 
 
 def test_a_refused_family_says_why_in_its_empty_panel():
     layout = reach_layout([ReachPanel("RadiX", "radix", None, "256 is no power of 3")], depth=1)
-    assert layout["images"] == [] and headings(layout) == ["RadiX<b></b>", "256 is no power of 3"]
+    assert layout["images"] == [] and headings(layout) == ["RadiX", "256 is no power of 3"]
 
 
 def test_a_hidden_panel_leaves_its_place_to_the_others():
@@ -67,3 +69,16 @@ def test_unknown_family_and_empty_matrix_are_refused():
         reach_layout([ReachPanel("a", "nobody", FULL)], depth=1)
     with pytest.raises(NbkitError, match="reach_figure: matrix must"):
         reach_layout([ReachPanel("a", "sao", np.empty((0, 4)))], depth=1)
+
+
+def test_a_large_matrix_is_drawn_in_shades_and_its_fraction_stays_exact():
+    stripes = np.zeros((256, 256), dtype=bool)
+    stripes[::2] = True
+    layout = reach_layout([ReachPanel("stripes", "sao", stripes)], depth=1)
+    png = base64.b64decode(layout["images"][0]["source"].split(",")[1])
+    width, height, bits = struct.unpack(">IIB", png[16:25])
+    assert (width, height, bits) == (128, 128, 8) and headings(layout) == ["stripes<br><b>50 %</b>"]
+    palette = np.frombuffer(png[png.index(b"PLTE") + 4 :][:15], dtype=np.uint8).reshape(5, 3)
+    pixels = np.frombuffer(zlib.decompress(png[png.index(b"IDAT") + 4 :]), dtype=np.uint8).reshape(128, 129)
+    assert (pixels[:, 1:] == 2).all()  # every two by two entries hold two, half way between paper and ink
+    assert np.abs(palette[2].astype(int) - (palette[0].astype(int) + palette[4]) / 2).max() <= 1

@@ -99,7 +99,8 @@ def blocks() -> str:
     theirs="4, 0, -4",
 )
 def eigenvalues() -> str:
-    seen = {tuple(round(value) for value, _ in multiplicities(adjacency_spectrum(biregular(n, n, 4)))) for n in (128, 256, 512, 1024)}
+    spectra = [adjacency_spectrum(biregular(n, n, 4)) for n in (128, 256, 512, 1024)]
+    seen = {tuple(round(value) for value, _ in multiplicities(spectrum)) for spectrum in spectra}
     return " / ".join(", ".join(map(str, values)) for values in seen)
 
 
@@ -163,7 +164,8 @@ def bound_of_unequal_degrees() -> str:
     notebook="02",
     paper="SAO",
     place="section V-D",
-    statement="convolutional layers are compliant with the Ramanujan property: 3 x 3, one channel, circular, on n x n pixels, n = 5, 6, 16",
+    statement="convolutional layers are compliant with the Ramanujan property: 3 x 3, one channel, circular, on n x n pixels, "
+    "n = 5, 6, 16",
     theirs="n = 5, 6, 16",
     ours="n = 5",
     correction="The second singular value is 3 (1 + 2 cos(2π/n)); from n = 6 on it exceeds 2 sqrt(8).",
@@ -239,7 +241,8 @@ def layers_until_full() -> str:
     statement="the same at 99.2 % sparsity, d = 2: fewest layers that any placement needs",
     theirs="5",
     ours="8",
-    correction="After L layers an input reaches at most d^L outputs: 2^5 = 32 of 256. The bound ⌈log_d n⌉ = 8 is attained by shift.",
+    correction="After L layers an input reaches at most d^L outputs: 2^5 = 32 of 256. The bound ⌈log_d n⌉ = 8 is attained "
+    "by shift.",
 )
 def layers_at_degree_two() -> str:
     fewest, reached = _layers_until_full(_cascade(2, _DEEP, "shift")), math.ceil(math.log2(_N))

@@ -232,7 +232,8 @@ class GapExplorer(Explorer):
         family = SINGLES[frame["family"]]
         bounds = {f"√(c−1) + √(d−1) = {frame['bound']:.4g}": frame["bound"]}
         spectra, families = {"eigenvalues": frame["values"]}, {"eigenvalues": family}
-        for trace, values in zip(self.figure.data, spectrum_traces(spectra, families=families, bounds=bounds), strict=False):
+        traces = spectrum_traces(spectra, families=families, bounds=bounds)
+        for trace, values in zip(self.figure.data, traces, strict=False):
             trace.update(values)
         self.figure.data[0].line.color = FAMILY_COLOURS[family]
         self.figure.layout.title.text = wrapped_title(f"{frame['family']}: {frame['statement']}")

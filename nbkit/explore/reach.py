@@ -211,7 +211,8 @@ class GapExplorer(Explorer):
     }
 
     def build(self) -> None:
-        figure = spectrum_figure({"eigenvalues": [0.0]}, bounds={"bound": 1.0}, value_label="eigenvalue λ", title=_TWO_LINES, height=self.height)
+        labels = {"value_label": "eigenvalue λ", "title": _TWO_LINES}
+        figure = spectrum_figure({"eigenvalues": [0.0]}, bounds={"bound": 1.0}, height=self.height, **labels)
         self.figure = self.figure_widget(figure)
 
     def stream(self, *, family: str, n: int, degree: int) -> Iterator[dict]:

@@ -51,10 +51,13 @@ class Picture(go.FigureWidget):
         """Whether there is a line that can be held."""
         return bool(self._sources)
 
-    def redraw(self, traces: Sequence[Mapping[str, Any]], title: str) -> None:
-        """Write one update into each of the figure's own traces, and the title; ghosts stay."""
-        for trace, values in zip(self.data[: self._first_ghost], traces, strict=True):
+    def redraw(self, traces: Sequence[Mapping[str, Any]]) -> None:
+        """Write one update into each of the figure's own traces, or into the first of them; ghosts stay."""
+        for trace, values in zip(self.data[: min(len(traces), self._first_ghost)], traces, strict=True):
             trace.update(values)
+
+    def retitle(self, title: str) -> None:
+        """Write the title, which says what is to be seen, in lines that fit."""
         self.layout.title.text = wrapped_title(title)
 
     def hold(self, held: bool) -> None:

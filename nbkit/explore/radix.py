@@ -73,11 +73,11 @@ class WiringExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         self.figure.update_layout(**wiring_axes(frame["sizes"]))
-        self.figure.redraw(
-            wiring_traces(frame["sizes"], frame["edges"], lit_nodes=frame["lit"]),
+        self.figure.redraw(wiring_traces(frame["sizes"], frame["edges"], lit_nodes=frame["lit"]))
+        self.figure.retitle(
             f"Neuron {frame['neuron']} of layer {frame['layer']} reaches "
             f"{', '.join(map(str, frame['cone_sizes'][1:])) or 'nobody yet'}; density {frame['density']:.3g}, "
-            f"{frame['n_paths']} path{'s' * (frame['n_paths'] != 1)} from input 0 to output 0",
+            f"{frame['n_paths']} path{'s' * (frame['n_paths'] != 1)} from input 0 to output 0"
         )
 
     def admissible(self, settings: dict) -> dict:
@@ -160,8 +160,8 @@ class PathsExplorer(Explorer):
         least = int(counts.min())
         told = f"Every pair has {least} path{'s' * (least != 1)}" if least == most else f"Pairs have {least} to {most} paths"
         printed = f"; Theorem 1 prints {frame['printed']}" if frame["depth"] == frame["n_layers"] else ""
-        title = f"{told} after {frame['depth']} of {frame['n_layers']} layers{printed}"
-        self.figure.redraw(spectrum_traces(spectra, families=_SPECTRA), title)
+        self.figure.redraw(spectrum_traces(spectra, families=_SPECTRA))
+        self.figure.retitle(f"{told} after {frame['depth']} of {frame['n_layers']} layers{printed}")
 
     def admissible(self, settings: dict) -> dict:
         return {"depth": range(1, 4 + _SECOND[settings["second"]])}
@@ -214,8 +214,8 @@ class DensityExplorer(Explorer):
         self.grow("yaxis", 0.0, 1.05 * float(frame["most"][0]))
         factor = max(exact, approximate) / min(exact, approximate)
         told = "the same" if factor < 1 + 1e-12 else f"off by a factor {factor:.3g}"
-        title = f"Exact density (4) is {exact:.4g}, equation (5) says {approximate:.4g}: {told}"
-        self.figure.redraw(curve_traces(_density_curves(frame), log_x=True), title)
+        self.figure.redraw(curve_traces(_density_curves(frame), log_x=True))
+        self.figure.retitle(f"Exact density (4) is {exact:.4g}, equation (5) says {approximate:.4g}: {told}")
 
 
 def _density_curves(frame: dict) -> list[Curve]:

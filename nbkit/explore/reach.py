@@ -21,7 +21,6 @@ from nbkit.figures import (
     wiring_axes,
     wiring_figure,
     wiring_traces,
-    wrapped_title,
 )
 from nbkit.measure import adjacency_spectrum, cone, mean_field_reach, reachability, spectral_gap
 
@@ -34,7 +33,6 @@ _SHOWN = {
     "without chance": ("RadiX", "SAO shift", "SAO aligned", "X-Net Cayley"),
     "regular or pruned": ("SAO random", "SAO shift", "X-Net random", "pruned"),
 }
-_TWO_LINES = "room for a title of two lines " * 4  # a figure keeps the margin it was made with
 _SIZES, _DEGREES = (16, 64, 81, 100, 128, 256), (2, 3, 4, 5, 8, 9, 10, 16)
 _DONE: set[tuple[int, int, str]] = set()  # settings whose weights are ranked and whose curves are known
 
@@ -60,7 +58,7 @@ class ReachExplorer(Explorer):
 
     def build(self) -> None:
         panels = [ReachPanel(name, family) for name, family in FAMILIES.items()]
-        figure = reach_figure(panels, _curves({"fractions": {}}), depth=1, title=_TWO_LINES, height=self.height)
+        figure = reach_figure(panels, _curves({"fractions": {}}), depth=1, height=self.height)
         self.figure = self.figure_widget(figure.update_xaxes(range=[0.5, DEEPEST + 0.2], selector={"anchor": "y"}))
         self._layout: dict[str, object] = {}
         self._drawn: tuple | None = None
@@ -91,8 +89,7 @@ class ReachExplorer(Explorer):
         drawn = frame["n"], frame["degree"], tuple(frame["fractions"])
         if drawn != self._drawn:  # the curves do not depend on the depth, and would take most of the time
             self._drawn = drawn
-            for trace, values in zip(self.figure.data, curve_traces(_curves(frame)), strict=False):
-                trace.update(values)
+            self.figure.redraw(curve_traces(_curves(frame)))
         panels = [
             ReachPanel(name, family, frame["reach"].get(name), frame["missing"].get(name, ""), name in frame["shown"])
             for name, family in FAMILIES.items()
@@ -101,7 +98,7 @@ class ReachExplorer(Explorer):
         for key in [key for key in layout if layout[key] != self._layout.get(key)]:
             self.figure.layout[key] = layout[key]
         self._layout = layout
-        self.figure.layout.title.text = wrapped_title(_reach_title(frame))
+        self.figure.retitle(_reach_title(frame))
 
 
 def _curves(frame: dict) -> list[Curve]:
@@ -172,13 +169,12 @@ class ConeExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         traces = wiring_traces(frame["sizes"], frame["edges"], lit_nodes=frame["cone"])
-        for trace, values in zip(self.figure.data, traces, strict=False):
-            trace.update(values)
+        self.figure.redraw(traces)
         colour = FAMILY_COLOURS[FAMILIES[frame["family"]]]
         self.figure.data[2].line.color = self.figure.data[4].marker.color = colour
         self.figure.update_layout(**wiring_axes(frame["sizes"]))
         sizes = ", ".join(map(str, frame["cone_sizes"][1:]))
-        self.figure.layout.title.text = wrapped_title(f"{frame['family']}: input {frame['neuron']} is heard by {sizes} nodes")
+        self.figure.retitle(f"{frame['family']}: input {frame['neuron']} is heard by {sizes} nodes")
         canvas = self.canvases["reach"]
         canvas.lit_row = frame["neuron"]
         canvas.show(frame["reach"], title=f"row {frame['neuron']} is the cone's end; joined: {frame['reach'].mean():.3g}")
@@ -190,7 +186,6 @@ class ConeExplorer(Explorer):
     def _clicked(self, trace: object, points: object) -> None:
         if points.point_inds:
             self.set(neuron=int(trace.customdata[points.point_inds[0]][1]))
-
 
 
 
@@ -211,9 +206,9 @@ class GapExplorer(Explorer):
     }
 
     def build(self) -> None:
-        labels = {"value_label": "eigenvalue λ", "title": _TWO_LINES}
-        figure = spectrum_figure({"eigenvalues": [0.0]}, bounds={"bound": 1.0}, height=self.height, **labels)
-        self.figure = self.figure_widget(figure)
+        self.figure = self.figure_widget(
+            spectrum_figure({"eigenvalues": [0.0]}, bounds={"bound": 1.0}, value_label="eigenvalue λ")
+        )
 
     def stream(self, *, family: str, n: int, degree: int) -> Iterator[dict]:
         """One frame: the adjacency spectrum and its gap."""
@@ -234,10 +229,9 @@ class GapExplorer(Explorer):
         bounds = {f"√(c−1) + √(d−1) = {frame['bound']:.4g}": frame["bound"]}
         spectra, families = {"eigenvalues": frame["values"]}, {"eigenvalues": family}
         traces = spectrum_traces(spectra, families=families, bounds=bounds)
-        for trace, values in zip(self.figure.data, traces, strict=False):
-            trace.update(values)
+        self.figure.redraw(traces)
         self.figure.data[0].line.color = FAMILY_COLOURS[family]
-        self.figure.layout.title.text = wrapped_title(f"{frame['family']}: {frame['statement']}")
+        self.figure.retitle(f"{frame['family']}: {frame['statement']}")
 
     def admissible(self, settings: dict) -> dict:
         family, n = settings["family"], settings["n"]

@@ -147,9 +147,7 @@ def as_array(who: str, name: str, values: object) -> np.ndarray:
     return array
 
 
-def random_generator(
-    seed: int | np.random.Generator | None, *, who: str = "random_generator"
-) -> np.random.Generator:
+def random_generator(seed: int | np.random.Generator | None, *, who: str = "random_generator") -> np.random.Generator:
     """A numpy Generator: an int repeats, None is fresh, a Generator is used (and advances).
 
     Args:

@@ -73,7 +73,9 @@ def test_without_a_setting_the_budget_is_part_of_what_is_free(monkeypatch):
 def test_what_fits_exactly_is_allowed_and_one_byte_more_refused(monkeypatch):
     monkeypatch.setenv("NBKIT_MEMORY", "1KiB")
     check_memory("f", 1024, lower="n")
-    with pytest.raises(NbkitError, match=r"^f: .*budget of 1 KiB, but it would take 1\.5 KiB\. Lower n, or raise NBKIT_M"):
+    with pytest.raises(
+        NbkitError, match=r"^f: .*budget of 1 KiB, but it would take 1\.5 KiB\. Lower n, or raise NBKIT_M"
+    ):
         check_memory("f", 1536, lower="n")
 
 
@@ -117,7 +119,9 @@ def test_a_generator_is_used_and_advances():
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "0", True, [1], np.random.RandomState(0)])
 def test_another_seed_is_refused_in_the_name_of_the_caller(seed):
-    with pytest.raises(NbkitError, match="^biregular: seed must be an integer of at least 0, a numpy Generator or None, g"):
+    with pytest.raises(
+        NbkitError, match="^biregular: seed must be an integer of at least 0, a numpy Generator or None, g"
+    ):
         random_generator(seed, who="biregular")
 
 

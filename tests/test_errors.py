@@ -78,7 +78,9 @@ def test_what_is_no_finite_number_is_refused(value):
 
 @pytest.mark.parametrize("value", [0.0, -1, 1.5])
 def test_a_number_outside_its_interval_is_refused(value):
-    with pytest.raises(NbkitError, match=r"^f: density must be a finite number in \(0, 1\], got .+ in that interval\.$"):
+    with pytest.raises(
+        NbkitError, match=r"^f: density must be a finite number in \(0, 1\], got .+ in that interval\.$"
+    ):
         check_number("f", "density", value, above=0.0, at_most=1.0)
 
 

@@ -36,12 +36,21 @@ def lab_calls(monkeypatch):
 def test_check_says_what_it_found_and_succeeds(capsys):
     assert front_door.main(["check"]) == 0
     said = capsys.readouterr().out
-    for finding in ("Python     3.", "torch 2.", "jupyterlab ", "cpu (", "10,000 digits, checksum right", "All is well."):
+    for finding in (
+        "Python     3.",
+        "torch 2.",
+        "jupyterlab ",
+        "cpu (",
+        "10,000 digits, checksum right",
+        "All is well.",
+    ):
         assert finding in said
 
 
 def test_every_declared_dependency_is_looked_at(capsys):
-    declared = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE)[1]
+    declared = re.search(
+        r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE
+    )[1]
     names = sorted(re.findall(r'"([\w-]+)', declared))
     assert sorted(checking.requirements()) == names
     front_door.main(["check"])
@@ -138,7 +147,9 @@ def patient_status(url, tries=100):
 
 
 def test_jupyterlab_really_starts_and_wants_a_token(tmp_path):
-    folders = {name: str(tmp_path / name) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    folders = {
+        name: str(tmp_path / name) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
     for folder in folders.values():
         os.mkdir(folder)
     with subprocess.Popen(
@@ -176,7 +187,9 @@ def test_a_wheel_carries_code_data_notebooks_and_licences(wheel):
     sources = [path for path in (ROOT / "nbkit").rglob("*.*") if path.is_file() and "__pycache__" not in path.parts]
     code = {path.relative_to(ROOT).as_posix() for path in sources}
     shipped = {
-        f"nbkit/shipped/{folder}/{path.name}" for folder in ("data", "notebooks") for path in (ROOT / folder).glob("*.*")
+        f"nbkit/shipped/{folder}/{path.name}"
+        for folder in ("data", "notebooks")
+        for path in (ROOT / folder).glob("*.*")
     }
     assert code <= names and shipped <= names and "nbkit/shipped/data/mnist-10k.npz" in names
     assert not [name for name in names if "__pycache__" in name or "checkpoint" in name]

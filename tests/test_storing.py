@@ -74,7 +74,9 @@ def test_cells_see_the_store_setting_and_the_cpu(write, without_pictures, monkey
 
 
 def test_nothing_of_time_machine_or_chance_is_stored(write, without_pictures):
-    path = write("for i in range(3):\n    print(i, flush=True)\n1 + 1", language_info={"version": "3.99", "name": "python"})
+    path = write(
+        "for i in range(3):\n    print(i, flush=True)\n1 + 1", language_info={"version": "3.99", "name": "python"}
+    )
     book = json.loads(path.read_text())
     book["cells"][1]["metadata"]["execution"] = {"iopub.status.busy": "2020-01-01T00:00:00Z"}
     book["nbformat_minor"] = 4

@@ -6,7 +6,17 @@ import torch
 from nbkit.claims import claim
 from nbkit.errors import NbkitError
 from nbkit.measure import cone_sizes, is_path_connected, is_symmetric, path_counts
-from nbkit.topology import CirculantLayer, Layer, Topology, admitted_degrees, digits, evaluate_fnn, label, mixed_radix, radix_net
+from nbkit.topology import (
+    CirculantLayer,
+    Layer,
+    Topology,
+    admitted_degrees,
+    digits,
+    evaluate_fnn,
+    label,
+    mixed_radix,
+    radix_net,
+)
 
 __all__ = []
 

@@ -230,7 +230,9 @@ def shape_of_reach() -> str:
     "5 (98 %), shift is full at 4, aligned never mixes.",
 )
 def layers_until_full() -> str:
-    depths = {placement: _layers_until_full(_cascade(4, _DEEP, placement)) for placement in ("shift", "random", "aligned")}
+    depths = {
+        placement: _layers_until_full(_cascade(4, _DEEP, placement)) for placement in ("shift", "random", "aligned")
+    }
     return ", ".join(f"{name} {depth if depth <= _DEEP else 'never'}" for name, depth in depths.items())
 
 

@@ -114,7 +114,9 @@ def _problem(task: Exercise, answer: object, arguments: tuple, expected: object)
         return Verdict("wrong", f"Not yet: {call}your answer is None. Does the function end in a return?")
     if _agrees(got, expected, task.tolerance):
         return None
-    return Verdict("wrong", f"Not yet: {call}you say {_short(got)}, it is {_short(expected)}. {_why(task, arguments, got)}")
+    return Verdict(
+        "wrong", f"Not yet: {call}you say {_short(got)}, it is {_short(expected)}. {_why(task, arguments, got)}"
+    )
 
 
 def _why(task: Exercise, arguments: tuple, got: object) -> str:

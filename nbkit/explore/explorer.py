@@ -70,9 +70,7 @@ class Explorer(Exports):
         self.build()
         self._n_traces = 0 if self.figure is None else len(self.figure.data)
         self._lay_out()
-        self._worker = Worker(
-            lambda values: self.stream(**values), draw=self._show, tick=self._tick, ended=self._ended
-        )
+        self._worker = Worker(lambda values: self.stream(**values), draw=self._show, tick=self._tick, ended=self._ended)
         remember(self)
         self.set(**settings)
         self._start = dict(self._settings.wishes)

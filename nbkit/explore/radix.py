@@ -103,7 +103,9 @@ class PathsExplorer(Explorer):
     """Drag radices; reachability, path counts and spectrum of the RadiX-Net move."""
 
     groups = {
-        "first system": [Slider(f"radix_{i}", f"radix N{i}", 2, 8, value=value) for i, value in ((1, 2), (2, 3), (3, 2))],
+        "first system": [
+            Slider(f"radix_{i}", f"radix N{i}", 2, 8, value=value) for i, value in ((1, 2), (2, 3), (3, 2))
+        ],
         "second system": [Choice("second", "product N″", tuple(_SECOND), value="none")],
         "widths": [Slider("width", "inner width D", 1, 4, value=1)],
         "look": [Slider("depth", "depth", 1, 6, value=2)],
@@ -111,7 +113,14 @@ class PathsExplorer(Explorer):
     presets = {
         "Lemma 1": {"radix_1": 3, "radix_2": 3, "radix_3": 4, "second": "none", "width": 1, "depth": 3},
         "Lemma 2": {"radix_1": 2, "radix_2": 3, "radix_3": 2, "second": "N1·N2·N3", "width": 1, "depth": 6},
-        "Theorem 1 fails as printed": {"radix_1": 2, "radix_2": 2, "radix_3": 3, "second": "N1", "width": 1, "depth": 4},
+        "Theorem 1 fails as printed": {
+            "radix_1": 2,
+            "radix_2": 2,
+            "radix_3": 3,
+            "second": "N1",
+            "width": 1,
+            "depth": 4,
+        },
     }
 
     def build(self) -> None:
@@ -124,7 +133,9 @@ class PathsExplorer(Explorer):
             )
         )
         size = {"width": 300, "height": 300}
-        self.canvases["reach"] = MatrixCanvas(title="who is reached", row_label="input u", column_label="node v", **size)
+        self.canvases["reach"] = MatrixCanvas(
+            title="who is reached", row_label="input u", column_label="node v", **size
+        )
         self.canvases["paths"] = MatrixCanvas(title="paths", row_label="input u", column_label="node v", **size)
 
     def stream(
@@ -154,11 +165,17 @@ class PathsExplorer(Explorer):
         counts, most = frame["counts"], int(frame["counts"].max())
         scaled = most > 255  # what the canvas can hold
         shown = counts * 255 // most if scaled else counts
-        self.canvases["paths"].show(shown.astype(np.uint8), title=f"paths, 255 stands for {most}" if scaled else "paths")
+        self.canvases["paths"].show(
+            shown.astype(np.uint8), title=f"paths, 255 stands for {most}" if scaled else "paths"
+        )
         spectra = {"last layer": frame["layer_values"], "paths": frame["path_values"]}
         spectra = {name: values / values[0] for name, values in spectra.items()}
         least = int(counts.min())
-        told = f"Every pair has {least} path{'s' * (least != 1)}" if least == most else f"Pairs have {least} to {most} paths"
+        told = (
+            f"Every pair has {least} path{'s' * (least != 1)}"
+            if least == most
+            else f"Pairs have {least} to {most} paths"
+        )
         printed = f"; Theorem 1 prints {frame['printed']}" if frame["depth"] == frame["n_layers"] else ""
         self.figure.redraw(spectrum_traces(spectra, families=_SPECTRA))
         self.figure.retitle(f"{told} after {frame['depth']} of {frame['n_layers']} layers{printed}")
@@ -172,9 +189,7 @@ class DensityExplorer(Explorer):
 
     groups = {
         "radices": [Slider("radix_1", "radix N1", 2, 16, value=2), Slider("radix_2", "radix N2", 2, 16, value=8)],
-        "widths": [
-            Slider(f"width_{i}", f"width D{i}", values=(1, 2, 5, 10, 20, 50, 100), value=1) for i in (0, 1, 2)
-        ],
+        "widths": [Slider(f"width_{i}", f"width D{i}", values=(1, 2, 5, 10, 20, 50, 100), value=1) for i in (0, 1, 2)],
     }
     presets = {
         "even widths": {"radix_1": 2, "radix_2": 8, "width_0": 1, "width_1": 1, "width_2": 1},

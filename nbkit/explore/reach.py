@@ -76,7 +76,9 @@ class ReachExplorer(Explorer):
             reach = {name: reachability(cascade(name, n, degree, depth)).numpy() for name in early}
             yield frame | {"reach": reach, "fractions": {}}
             for name in names:
-                for position in range(DEEPEST if name == "pruned" else 0):  # ranking all its weights is more than a step
+                for position in range(
+                    DEEPEST if name == "pruned" else 0
+                ):  # ranking all its weights is more than a step
                     cascade_layer(name, n, degree, position)
                     yield None
                 fractions(name, n, degree)
@@ -148,7 +150,9 @@ class ConeExplorer(Explorer):
 
     def build(self) -> None:
         layer = cascade_layer("SAO shift", 16, 2, 0)
-        self.figure = self.figure_widget(wiring_figure((16, 16), [layer.edge_index()], family="sao", height=self.height))
+        self.figure = self.figure_widget(
+            wiring_figure((16, 16), [layer.edge_index()], family="sao", height=self.height)
+        )
         for trace in self.figure.data[3:5]:
             trace.on_click(lambda trace, points, _: self._clicked(trace, points))
         self.canvases["reach"] = MatrixCanvas(row_label="input u", column_label="node v", width=320, height=320)
@@ -177,7 +181,9 @@ class ConeExplorer(Explorer):
         self.figure.retitle(f"{frame['family']}: input {frame['neuron']} is heard by {sizes} nodes")
         canvas = self.canvases["reach"]
         canvas.lit_row = frame["neuron"]
-        canvas.show(frame["reach"], title=f"row {frame['neuron']} is the cone's end; joined: {frame['reach'].mean():.3g}")
+        canvas.show(
+            frame["reach"], title=f"row {frame['neuron']} is the cone's end; joined: {frame['reach'].mean():.3g}"
+        )
 
     def admissible(self, settings: dict) -> dict:
         degrees = [d for d in (2, 3, 4) if not refusal(settings["family"], settings["n"], d)]
@@ -186,7 +192,6 @@ class ConeExplorer(Explorer):
     def _clicked(self, trace: object, points: object) -> None:
         if points.point_inds:
             self.set(neuron=int(trace.customdata[points.point_inds[0]][1]))
-
 
 
 class GapExplorer(Explorer):

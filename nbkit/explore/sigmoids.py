@@ -65,7 +65,9 @@ def _fit_arrays(frame: dict) -> tuple:
     return frame["x"], frame["wanted"], frame["fit"], np.array([*errors]), np.array([*errors.values()])
 
 
-def _fit_sigmoids(x: np.ndarray, wanted: np.ndarray, count: int, steps: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+def _fit_sigmoids(
+    x: np.ndarray, wanted: np.ndarray, count: int, steps: int, seed: int
+) -> Iterator[tuple[int, np.ndarray]]:
     """Adam on slopes y and thresholds theta of (7), the coefficients alpha solved exactly at every step."""
     generator = torch.Generator().manual_seed(seed)
     slopes = (12.0 * torch.randn(count, generator=generator, dtype=torch.float64)).requires_grad_()

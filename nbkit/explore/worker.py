@@ -179,6 +179,7 @@ class Worker:
 
     def _paint(self, frame: Frame, computed_ms: float, *, first: bool) -> bool:
         """Draw once the gap has passed; given up when closed or, unless it is the first frame, overtaken."""
+
         def given_up() -> bool:
             return self._closed or (not first and self._pending is not None)
 

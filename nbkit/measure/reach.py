@@ -181,4 +181,3 @@ def _pack(bits: torch.Tensor) -> torch.Tensor:
     """Bools (n, 64 w) as words (n, w)."""
     shifts = torch.arange(_WORD, device=bits.device)
     return (bits.view(len(bits), -1, _WORD).to(torch.int64) << shifts).sum(dim=2)
-

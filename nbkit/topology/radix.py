@@ -195,7 +195,9 @@ def route(topology: Topology, u: int, v: int) -> list[int]:
     """
     values = place_values(check_topology("route", topology))
     if values is None:
-        raise NbkitError("route: topology must be made of mixed-radix layers on one n, got other layers. Use radix_net.")
+        raise NbkitError(
+            "route: topology must be made of mixed-radix layers on one n, got other layers. Use radix_net."
+        )
     u = check_integer("route", "u", u, at_least=0, at_most=topology.sizes[0] - 1)
     v = check_integer("route", "v", v, at_least=0, at_most=topology.sizes[-1] - 1)
     turns = [0] * len(topology)
@@ -226,9 +228,7 @@ def _check_systems(systems: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     except TypeError:
         given = []
     if not given:
-        raise NbkitError(
-            f"{who}: systems must be a list of radix tuples, got {show(systems)}. Write [(2, 3), (3, 2)]."
-        )
+        raise NbkitError(f"{who}: systems must be a list of radix tuples, got {show(systems)}. Write [(2, 3), (3, 2)].")
     if any(isinstance(radices, numbers.Number) for radices in given):
         raise NbkitError(
             f"{who}: systems must be a list of radix tuples, got {show(systems)}. Put it in a list: [(2, 2)]."

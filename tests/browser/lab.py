@@ -38,8 +38,14 @@ def find_chromium() -> str | None:
 def launch_chromium(playwright: Any, profile: Path) -> Any:
     """A persistent browser context on the system's Chromium, its profile in the folder `profile`."""
     context = playwright.chromium.launch_persistent_context(
-        str(profile), executable_path=find_chromium(), headless=True, args=CHROMIUM_ARGUMENTS,
-        viewport={"width": 1500, "height": 1000}, accept_downloads=True, timeout=START_S * 1000)
+        str(profile),
+        executable_path=find_chromium(),
+        headless=True,
+        args=CHROMIUM_ARGUMENTS,
+        viewport={"width": 1500, "height": 1000},
+        accept_downloads=True,
+        timeout=START_S * 1000,
+    )
     context.set_default_timeout(STEP_S * 1000)
     context.set_default_navigation_timeout(START_S * 1000)
     return context
@@ -69,8 +75,13 @@ class LabServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = open(home / "server.log", "wb")
         self._process = subprocess.Popen(
-            self._command(), env=self._environment(), cwd=self.folder, stdout=self._log, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL)
+            self._command(),
+            env=self._environment(),
+            cwd=self.folder,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
         try:
             self._await_answer()
         except BaseException:
@@ -79,8 +90,14 @@ class LabServer:
 
     def serve(self, source: Path, name: str | None = None) -> Path:
         """Copy the folder `source` (say, the repository's notebooks) under the served one; returns the copy."""
-        return Path(shutil.copytree(source, self.folder / (name or source.name), dirs_exist_ok=True,
-                                    ignore=shutil.ignore_patterns(".ipynb_checkpoints")))
+        return Path(
+            shutil.copytree(
+                source,
+                self.folder / (name or source.name),
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
+            )
+        )
 
     def stop(self) -> None:
         """End the server, which ends its kernels; after ten seconds by force."""
@@ -94,24 +111,43 @@ class LabServer:
 
     def _command(self) -> list[str]:
         root = ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-        return [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={self.port}", *root,
-                "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-                f"--ServerApp.root_dir={self.folder}", "--LabApp.expose_app_in_browser=True",
-                "--LabApp.extension_manager=readonly",
-                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+        return [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--ip=127.0.0.1",
+            f"--port={self.port}",
+            *root,
+            "--ServerApp.port_retries=0",
+            f"--IdentityProvider.token={self.token}",
+            f"--ServerApp.root_dir={self.folder}",
+            "--LabApp.expose_app_in_browser=True",
+            "--LabApp.extension_manager=readonly",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ]
 
     def _environment(self) -> dict[str, str]:
         home = self.home
         settings = home / "config" / "lab" / "user-settings"
         (settings / NOTIFICATIONS).parent.mkdir(parents=True)
         (settings / NOTIFICATIONS).write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
-        folders = {"HOME": home, "JUPYTER_CONFIG_DIR": home / "config", "JUPYTER_DATA_DIR": home / "data",
-                   "JUPYTER_RUNTIME_DIR": home / "runtime", "IPYTHONDIR": home / "ipython",
-                   "JUPYTERLAB_SETTINGS_DIR": settings, "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces"}
+        folders = {
+            "HOME": home,
+            "JUPYTER_CONFIG_DIR": home / "config",
+            "JUPYTER_DATA_DIR": home / "data",
+            "JUPYTER_RUNTIME_DIR": home / "runtime",
+            "IPYTHONDIR": home / "ipython",
+            "JUPYTERLAB_SETTINGS_DIR": settings,
+            "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        }
         search = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
         kept = {key: value for key, value in os.environ.items() if key not in ("NBKIT_STORE", "XDG_RUNTIME_DIR")}
-        return kept | {key: str(value) for key, value in folders.items()} | {
-            "PYTHONPATH": search, "NBKIT_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+        return (
+            kept
+            | {key: str(value) for key, value in folders.items()}
+            | {"PYTHONPATH": search, "NBKIT_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+        )
 
     def _await_answer(self) -> None:
         end = time.monotonic() + START_S
@@ -122,8 +158,10 @@ class LabServer:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
         self._log.flush()
-        raise RuntimeError(f"JupyterLab did not answer in {START_S:.0f} s:\n"
-                           + (self.home / "server.log").read_text(errors="replace")[-3000:])
+        raise RuntimeError(
+            f"JupyterLab did not answer in {START_S:.0f} s:\n"
+            + (self.home / "server.log").read_text(errors="replace")[-3000:]
+        )
 
 
 class Notebook:
@@ -137,10 +175,13 @@ class Notebook:
         inside = path.resolve().relative_to(server.folder.resolve()).as_posix()
         self.page.goto(f"{server.url}/lab/tree/{inside}?reset&token={server.token}")
         self._await("window.jupyterapp?.shell?.currentWidget?.context !== undefined", START_S)
-        self._finish("""(async () => { const w = jupyterapp.shell.currentWidget;
+        self._finish(
+            """(async () => { const w = jupyterapp.shell.currentWidget;
             await w.context.ready; await w.sessionContext.ready; await w.revealed;
-            jupyterapp.shell.collapseLeft(); })()""", START_S)
-        self.page.wait_for_timeout(1000)            # "ready" alone was too early once
+            jupyterapp.shell.collapseLeft(); })()""",
+            START_S,
+        )
+        self.page.wait_for_timeout(1000)  # "ready" alone was too early once
 
     def run_all(self, timeout: float = RUN_S) -> None:
         """Run all cells and wait until every one has ended (with or without an error)."""
@@ -149,8 +190,10 @@ class Notebook:
 
     def run_cell(self, index: int, timeout: float = RUN_S, *, wait: bool = True) -> None:
         """Run the cell `index`, counted from 0; with wait=False return at once."""
-        start = (f"(() => {{ jupyterapp.shell.currentWidget.content.activeCellIndex = {index}; "
-                 "return jupyterapp.commands.execute('notebook:run-cell'); })()")
+        start = (
+            f"(() => {{ jupyterapp.shell.currentWidget.content.activeCellIndex = {index}; "
+            "return jupyterapp.commands.execute('notebook:run-cell'); })()"
+        )
         if wait:
             self._finish(start, timeout)
             self.wait_idle(timeout)
@@ -177,12 +220,16 @@ class Notebook:
 
     def python(self, code: str, timeout: float = RUN_S) -> Any:
         """Run `code` in the kernel, outside any cell; what it prints as its last line, read as JSON (else None)."""
-        self._finish("""(async () => { window.__printed = ''; window.__raised = '';
+        self._finish(
+            """(async () => { window.__printed = ''; window.__raised = '';
             const k = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
             const f = k.requestExecute({code: %s, store_history: false, stop_on_error: false});
             f.onIOPub = m => { if (m.header.msg_type === 'stream' && m.content.name === 'stdout') window.__printed += m.content.text;
                                if (m.header.msg_type === 'error') window.__raised = m.content.ename + ': ' + m.content.evalue; };
-            await f.done; })()""" % json.dumps(code), timeout)
+            await f.done; })()"""
+            % json.dumps(code),
+            timeout,
+        )
         raised, printed = self.page.evaluate("() => [window.__raised, window.__printed]")
         if raised:
             raise RuntimeError(raised)
@@ -195,11 +242,23 @@ class Notebook:
 
     def errors(self) -> list[str]:
         """One line for every traceback among the outputs."""
-        return [f"cell {index}: {output['ename']}: {output['evalue']}" for index, cell in enumerate(self.outputs())
-                for output in cell if output["output_type"] == "error"]
+        return [
+            f"cell {index}: {output['ename']}: {output['evalue']}"
+            for index, cell in enumerate(self.outputs())
+            for output in cell
+            if output["output_type"] == "error"
+        ]
 
-    def drag(self, slider: Any, *, moves: int = 40, pause_ms: float = 30, start: float = 0.0, stop: float = 1.0,
-             each: Callable[[int], None] | None = None) -> None:
+    def drag(
+        self,
+        slider: Any,
+        *,
+        moves: int = 40,
+        pause_ms: float = 30,
+        start: float = 0.0,
+        stop: float = 1.0,
+        each: Callable[[int], None] | None = None,
+    ) -> None:
         """Drag a slider's handle from `start` to `stop` (fractions of its track); `slider` locates a .widget-slider."""
         slider.scroll_into_view_if_needed()
         track, handle = slider.locator(".noUi-base").bounding_box(), slider.locator(".noUi-handle").bounding_box()
@@ -229,13 +288,16 @@ class Notebook:
             self.page.close(run_before_unload=False)
 
     def _await(self, condition: str, timeout: float) -> None:
-        self.page.wait_for_function(f"() => {{ try {{ return !!({condition}); }} catch {{ return false; }} }}",
-                                    timeout=timeout * 1000)
+        self.page.wait_for_function(
+            f"() => {{ try {{ return !!({condition}); }} catch {{ return false; }} }}", timeout=timeout * 1000
+        )
 
     def _finish(self, promise: str, timeout: float) -> None:
         """Await a promise with a limit, which page.evaluate does not have."""
-        self.page.evaluate("() => { window.__done = ''; Promise.resolve(%s).then(() => { window.__done = 'yes'; }, "
-                           "e => { window.__done = 'no: ' + e; }); }" % promise)
+        self.page.evaluate(
+            "() => { window.__done = ''; Promise.resolve(%s).then(() => { window.__done = 'yes'; }, "
+            "e => { window.__done = 'no: ' + e; }); }" % promise
+        )
         self._await("window.__done", timeout)
         if (done := self.page.evaluate("() => window.__done")) != "yes":
             raise RuntimeError(f"{self.path.name}: {done}")

@@ -62,8 +62,9 @@ def run_toys(notebook, n_pictures):
 def desk(chromium, lab, tmp_path_factory):
     """One notebook for all tests that leave it usable: the explorers a and b, then a bare figure with a slider."""
     (lab.folder / "toy.py").write_text(TOY)
-    path = write_notebook(lab.folder / "desk.ipynb",
-                          ["import ipywidgets\nfrom toy import *", "a = Toy(); a", BARE, "b = Toy(); b"])
+    path = write_notebook(
+        lab.folder / "desk.ipynb", ["import ipywidgets\nfrom toy import *", "a = Toy(); a", BARE, "b = Toy(); b"]
+    )
     pictures = Path(os.environ.get("NBKIT_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
     notebook = Notebook(chromium, lab, path, pictures, width=1500, height=1700)
     yield run_toys(notebook, 3)
@@ -73,6 +74,7 @@ def desk(chromium, lab, tmp_path_factory):
 @pytest.fixture
 def start(desk):
     """start(a={...}, b={...}): the desk with both explorers reset, then settled with these settings."""
+
     def settle(**settings):
         for name in "ab":
             desk.python(f"{name}.reset(); {name}.set(**{settings.get(name, {})}); {name}.settle()")
@@ -102,8 +104,10 @@ def test_pictures_keep_coming_during_a_drag_and_the_last_is_the_last_value(start
     frames = painted(notebook)
     during = {name for when, name in frames if moved[0] <= when <= moved[-1]}
     first_of_last = next(when for when, name in frames if name == "100")
-    print(f"\n{n_steps} x {step_ms} ms: {len(during)} values painted in a drag of {moved[-1] - moved[0]} ms, "
-          f"the last value {first_of_last - moved[-1]} ms after the last move")
+    print(
+        f"\n{n_steps} x {step_ms} ms: {len(during)} values painted in a drag of {moved[-1] - moved[0]} ms, "
+        f"the last value {first_of_last - moved[-1]} ms after the last move"
+    )
     assert len(during) >= 4
     assert frames[-1][1] == "100"
     assert first_of_last - moved[-1] <= 700
@@ -133,8 +137,12 @@ def test_an_exception_shows_in_the_status_line_and_the_picture_stays(start):
 
 def test_an_interrupt_ends_the_stream_and_a_cell_run_again_replaces_its_explorer(lab, open_notebook):
     (lab.folder / "toy.py").write_text(TOY)
-    notebook = run_toys(open_notebook(["from toy import *", "explorer = Toy(); explorer", "explorer.settle()",
-                                       "other = Toy(height=3); other"]), 2)
+    notebook = run_toys(
+        open_notebook(
+            ["from toy import *", "explorer = Toy(); explorer", "explorer.settle()", "other = Toy(height=3); other"]
+        ),
+        2,
+    )
     stop = notebook.page.get_by_role("button", name="stop", exact=True).first
     notebook.python("explorer.set(n_steps=2000, step_ms=20)")
     notebook.run_cell(2, wait=False)
@@ -155,7 +163,9 @@ def test_an_interrupt_ends_the_stream_and_a_cell_run_again_replaces_its_explorer
         notebook.run_cell(1, 30)
     notebook.wait_for(f"{LINE} === 2", 30)
     assert notebook.python(count) == before
-    told = notebook.python("import json; print(json.dumps([first._closed, explorer._closed, other._closed, first._worker.wait(1)]))")
+    told = notebook.python(
+        "import json; print(json.dumps([first._closed, explorer._closed, other._closed, first._worker.wait(1)]))"
+    )
     assert told == [True, False, False, True]
     assert notebook.evaluate("() => document.querySelectorAll('.nbkit-explorer').length") == 2
 
@@ -174,7 +184,9 @@ def test_a_key_press_is_painted_as_fast_as_by_a_bare_figure(start):
             waits[name].append(painted(notebook, which)[before][0] - notebook.evaluate("() => window.pressed"))
             notebook.page.wait_for_timeout(250)
     explorer, figure = (statistics.median(waits[name]) for name in ("explorer", "bare"))
-    print(f"\nkey press to painted frame, median of {PRESSES}: explorer {explorer:.0f} ms, bare FigureWidget {figure:.0f} ms")
+    print(
+        f"\nkey press to painted frame, median of {PRESSES}: explorer {explorer:.0f} ms, bare FigureWidget {figure:.0f} ms"
+    )
     assert explorer <= 1.3 * figure
 
 

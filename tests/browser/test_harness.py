@@ -2,9 +2,7 @@
 
 
 def test_a_notebook_runs_and_its_slider_is_dragged(open_notebook):
-    notebook = open_notebook([
-        "import ipywidgets\nslider = ipywidgets.IntSlider(0, 0, 10)\nslider",
-        "1 / 0"])
+    notebook = open_notebook(["import ipywidgets\nslider = ipywidgets.IntSlider(0, 0, 10)\nslider", "1 / 0"])
     notebook.run_all()
     assert notebook.errors() == ["cell 1: ZeroDivisionError: division by zero"]
     notebook.wait_for("document.querySelector('.widget-slider .noUi-handle')")

@@ -113,7 +113,9 @@ def test_set_is_one_update(explore):
 @pytest.mark.parametrize("call", ["construct", "set"])
 def test_an_unknown_name_is_refused_with_the_valid_ones(explore, call):
     before = len(WIDGETS)
-    with pytest.raises(NbkitError, match=r"ToyExplorer: settings must be among height, text, n_frames, step_s, got hight"):
+    with pytest.raises(
+        NbkitError, match=r"ToyExplorer: settings must be among height, text, n_frames, step_s, got hight"
+    ):
         explore(hight=3) if call == "construct" else explore().set(hight=3)
     assert call == "set" or len(WIDGETS) == before
 
@@ -502,7 +504,12 @@ def test_csv_has_a_column_for_each_array_of_the_last_frame(explore):
 def test_lists_of_unequal_arrays_and_words_have_columns_too():
     text = frame_csv({"edges": [np.arange(3), torch.arange(2)], "law": {"name": "Gauß", "std": 1.5}, "none": None})
     rows = list(csv.reader(io.StringIO(text)))
-    assert rows == [["edges[0]", "edges[1]", "law.name", "law.std"], ["0", "0", "Gauß", "1.5"], ["1", "1", "", ""], ["2", "", "", ""]]
+    assert rows == [
+        ["edges[0]", "edges[1]", "law.name", "law.std"],
+        ["0", "0", "Gauß", "1.5"],
+        ["1", "1", "", ""],
+        ["2", "", "", ""],
+    ]
 
 
 def test_the_page_needs_no_network(explore):
@@ -510,7 +517,7 @@ def test_the_page_needs_no_network(explore):
     explorer.settle()
     page = explorer.to_html()
     assert "Plotly.newPlot" in page and len(page) > 4_000_000
-    assert '<script src="' not in page and "<script charset=\"utf-8\" src=" not in page
+    assert '<script src="' not in page and '<script charset="utf-8" src=' not in page
     assert explorer.copy_settings().replace('"', "&quot;") in page
 
 
@@ -644,7 +651,9 @@ def test_running_a_cell_again_closes_what_it_made():
 def _run(client, code, cell=None):
     """Execute code as the cell with this id and return what it printed."""
     content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-    message = client.session.msg("execute_request", content | {"stop_on_error": True}, metadata={"cellId": cell} if cell else {})
+    message = client.session.msg(
+        "execute_request", content | {"stop_on_error": True}, metadata={"cellId": cell} if cell else {}
+    )
     client.shell_channel.send(message)
     printed = ""
     while True:

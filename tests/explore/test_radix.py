@@ -74,7 +74,11 @@ def test_a_click_on_a_neuron_lights_its_cone(opened):
 
 def test_dependent_controls_offer_what_the_topology_has(opened):
     explorer = opened(WiringExplorer, radices="2, 3", neuron=5)
-    assert (explorer.controls["neuron"].max, explorer.controls["layer"].max, explorer.controls["depth"].max) == (5, 1, 2)
+    assert (explorer.controls["neuron"].max, explorer.controls["layer"].max, explorer.controls["depth"].max) == (
+        5,
+        1,
+        2,
+    )
 
 
 @pytest.mark.parametrize(

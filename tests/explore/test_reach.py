@@ -52,7 +52,9 @@ def test_a_radix_cascade_is_full_after_one_system():
     assert topology[4] == topology[0]
 
 
-@pytest.mark.parametrize("family", [name for name in SINGLES if name not in ("X-Net random", "pruned", "3 × 3 convolution")])
+@pytest.mark.parametrize(
+    "family", [name for name in SINGLES if name not in ("X-Net random", "pruned", "3 × 3 convolution")]
+)
 def test_single_layers_are_regular_on_both_sides(family):
     layer = single_layer(family, 64, 4)
     assert set(layer.out_degrees().tolist()) == set(layer.in_degrees().tolist()) == {4}

@@ -22,7 +22,10 @@ def headings(layout):
 def test_each_panel_has_its_name_its_percentage_and_its_picture():
     layout = reach_layout([ReachPanel("full", "radix", FULL), ReachPanel("half", "sao", HALF)], depth=3)
     assert headings(layout) == ["full<br><b>100 %</b>", "half<br><b>50 %</b>"]
-    assert [(image["sizex"], image["sizey"], image["xref"]) for image in layout["images"]] == [(4, 4, "x2"), (2, 2, "x3")]
+    assert [(image["sizex"], image["sizey"], image["xref"]) for image in layout["images"]] == [
+        (4, 4, "x2"),
+        (2, 2, "x3"),
+    ]
     for image in layout["images"]:
         assert base64.b64decode(image["source"].split(",")[1]).startswith(b"\x89PNG")
 
@@ -39,7 +42,11 @@ def test_a_refused_family_says_why_in_its_empty_panel():
 
 
 def test_a_hidden_panel_leaves_its_place_to_the_others():
-    panels = [ReachPanel("a", "radix", FULL, is_shown=False), ReachPanel("b", "sao", FULL), ReachPanel("c", "xnet", FULL)]
+    panels = [
+        ReachPanel("a", "radix", FULL, is_shown=False),
+        ReachPanel("b", "sao", FULL),
+        ReachPanel("c", "xnet", FULL),
+    ]
     alone = reach_layout(panels[1:], depth=1)
     layout = reach_layout(panels, depth=1)
     assert not layout["xaxis2"]["visible"] and len(layout["images"]) == 2

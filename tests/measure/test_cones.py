@@ -23,7 +23,11 @@ def test_a_forward_cone_is_a_row_of_reach(topology, data):
     found = cone(topology, node, layer=layer)
     assert len(found) == len(topology) - layer + 1 and np.asarray(found[0]).tolist() == [node]
     for depth in range(1, len(found)):
-        check(found[depth], np.flatnonzero(dense_paths(topology[layer : layer + depth])[node]), topology.sizes[layer + depth])
+        check(
+            found[depth],
+            np.flatnonzero(dense_paths(topology[layer : layer + depth])[node]),
+            topology.sizes[layer + depth],
+        )
 
 
 @settings(max_examples=120, deadline=None)
@@ -106,7 +110,9 @@ def test_a_cone_reads_well():
 
 
 def test_listing_a_set_of_brain_scale_is_refused_with_its_size():
-    with pytest.raises(NbkitError, match=r"^cone: .+ but it would take 1\.5 TiB\. Lower the depth, or ask for size and mem"):
+    with pytest.raises(
+        NbkitError, match=r"^cone: .+ but it would take 1\.5 TiB\. Lower the depth, or ask for size and mem"
+    ):
         np.asarray(cone(BRAIN, 0)[-1])
 
 

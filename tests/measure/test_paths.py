@@ -173,7 +173,9 @@ def test_a_dead_node_makes_it_neither():
 def test_only_cascades_of_one_group_are_alike_from_everywhere():
     assert is_translation_invariant(radix_net([(2, 3), (3,)], (1, 2, 3, 1)))
     assert is_translation_invariant(Topology([cayley_expander(8, (0, 3), group="binary")] * 2))
-    assert not is_translation_invariant(Topology([cayley_expander(8, (0, 3), group="binary"), cayley_expander(8, (0, 3))]))
+    assert not is_translation_invariant(
+        Topology([cayley_expander(8, (0, 3), group="binary"), cayley_expander(8, (0, 3))])
+    )
     assert not is_translation_invariant(Topology([dense_layer(3, 8), cayley_expander(8, (0, 3))]))
     assert not is_translation_invariant(Topology([biregular(8, 8, 2)]))
 
@@ -213,5 +215,7 @@ def test_a_pair_that_does_not_exist_is_refused(u, v, rule):
 @pytest.mark.parametrize("ask", [path_counts, is_symmetric, is_path_connected, is_translation_invariant,
     lambda topology: path_count(topology, 0, 0)])  # fmt: skip
 def test_what_is_no_topology_is_refused(ask, wrong):
-    with pytest.raises(NbkitError, match=r"^\w+: topology must be a Topology, got \w+\. Wrap layers: Topology\(\[layer\]\)"):
+    with pytest.raises(
+        NbkitError, match=r"^\w+: topology must be a Topology, got \w+\. Wrap layers: Topology\(\[layer\]\)"
+    ):
         ask(wrong)

@@ -179,7 +179,9 @@ def test_shift_can_stall_where_sizes_change():
 
 
 def test_pruning_at_equal_density_never_reaches_everything():
-    topology = Topology(magnitude_pruned([np.random.default_rng(s).standard_normal((256, 256)) for s in range(12)], 1 / 64))
+    topology = Topology(
+        magnitude_pruned([np.random.default_rng(s).standard_normal((256, 256)) for s in range(12)], 1 / 64)
+    )
     dead_in, dead_out = (topology[0].out_degrees() == 0).sum(), (topology[-1].in_degrees() == 0).sum()
     assert dead_in > 0 and dead_out > 0 and not is_path_connected(topology)
     # Of 1024 edges in 256 columns a column misses all with probability (1 - 1/256)^1024 or a little less.

@@ -77,7 +77,9 @@ def test_the_rows_of_the_paper_are_the_rows_of_the_mask():
     assert singular_values(layer).numpy() == pytest.approx(singular_values(layer.mask()).numpy(), abs=1e-12)
 
 
-@pytest.mark.parametrize("n_in, n_out, degree", [(8, 12, 3), (12, 8, 3), (16, 16, 4), (9, 6, 3), (16, 16, 16), (6, 6, 1)])
+@pytest.mark.parametrize(
+    "n_in, n_out, degree", [(8, 12, 3), (12, 8, 3), (16, 16, 4), (9, 6, 3), (16, 16, 16), (6, 6, 1)]
+)
 def test_sao_eigenvalues_are_plus_and_minus_the_root_of_cd_once_a_block(n_in, n_out, degree):  # S4, S5
     layer = biregular(n_in, n_out, degree)
     c, d, blocks = int(layer.out_degrees()[0]), int(layer.in_degrees()[0]), max(n_in, n_out) // degree
@@ -227,7 +229,9 @@ def test_what_is_no_layer_is_refused(ask, wrong):
 def test_a_layer_of_brain_scale_is_refused_but_for_its_components():
     assert n_components(BRAIN[3]) == 64**3 and n_components(Topology([BRAIN[2]]).kron((2, 3))[0]) == 64**2
     for ask in (singular_values, adjacency_spectrum, spectral_gap):
-        with pytest.raises(NbkitError, match=r"^singular_values: .+ but it would take 4 TiB\. Lower the number of nodes"):
+        with pytest.raises(
+            NbkitError, match=r"^singular_values: .+ but it would take 4 TiB\. Lower the number of nodes"
+        ):
             ask(BRAIN[0])
 
 

@@ -135,7 +135,9 @@ def test_a_large_sparse_matrix_is_never_made_dense():
 
 def test_a_zero_column_is_allowed_and_a_zero_row_refused():
     assert Layer.from_biadjacency([[1, 0], [1, 0]]).in_degrees().tolist() == [2, 0]
-    with pytest.raises(NbkitError, match=r"^Layer\.from_biadjacency: every row of matrix must have a 1 .+ zero row 1\. G"):
+    with pytest.raises(
+        NbkitError, match=r"^Layer\.from_biadjacency: every row of matrix must have a 1 .+ zero row 1\. G"
+    ):
         Layer.from_biadjacency([[1, 0], [0, 0]])
 
 
@@ -190,7 +192,10 @@ def test_wrong_edges_are_refused(arguments, rule):
     ([0, [1]], "be an array"),
 ])  # fmt: skip
 def test_nodes_that_do_not_exist_are_refused(layer, nodes, rule):
-    for who, ask, n in (("successors", layer.successors, layer.n_in), ("predecessors", layer.predecessors, layer.n_out)):
+    for who, ask, n in (
+        ("successors", layer.successors, layer.n_in),
+        ("predecessors", layer.predecessors, layer.n_out),
+    ):
         with pytest.raises(NbkitError) as caught:
             ask(nodes)
         assert str(caught.value).startswith(f"{who}: nodes must {rule.format(last=n - 1)}")
@@ -199,6 +204,12 @@ def test_nodes_that_do_not_exist_are_refused(layer, nodes, rule):
 def test_a_matrix_beyond_the_budget_is_refused_with_its_size(monkeypatch):
     monkeypatch.setenv("NBKIT_MEMORY", "1KiB")
     layer = dense_layer(64, 64)
-    for who, make in (("biadjacency", layer.biadjacency), ("biadjacency", layer.mask), ("edge_index", layer.edge_index)):
-        with pytest.raises(NbkitError, match=rf"^{who}: .+budget of 1 KiB, but it would take 6[48](\.\d)? KiB\. Lower "):
+    for who, make in (
+        ("biadjacency", layer.biadjacency),
+        ("biadjacency", layer.mask),
+        ("edge_index", layer.edge_index),
+    ):
+        with pytest.raises(
+            NbkitError, match=rf"^{who}: .+budget of 1 KiB, but it would take 6[48](\.\d)? KiB\. Lower "
+        ):
             make()

@@ -161,7 +161,9 @@ def test_a_route_of_a_radix_net_runs_along_its_wires(net, data):
 def test_a_slice_routes_to_what_it_reaches_and_refuses_the_rest():
     part = mixed_radix((3, 3, 4))[1:]  # place values 3 and 9
     assert route(part, 2, 35) == [2, 8, 35]
-    with pytest.raises(NbkitError, match=r"^route: output v must be one that the digits of a single system lead to, got v ="):
+    with pytest.raises(
+        NbkitError, match=r"^route: output v must be one that the digits of a single system lead to, got v ="
+    ):
         route(part, 2, 3)
 
 
@@ -215,7 +217,9 @@ def test_a_wrong_n_is_refused(n, rule):
 def test_more_labels_than_int64_holds_are_refused():
     with pytest.raises(NbkitError, match="^mixed_radix: the product of radices must be an integer of at most 46116860"):
         mixed_radix((2,) * 63)
-    with pytest.raises(NbkitError, match="^radix_net: the product of system 1 must be .+ got int with thousands of dig"):
+    with pytest.raises(
+        NbkitError, match="^radix_net: the product of system 1 must be .+ got int with thousands of dig"
+    ):
         radix_net([(10**5000,)])
 
 
@@ -258,7 +262,9 @@ def test_wrong_digits_are_refused(ask, rule):
 
 
 def test_numpy_radices_and_widths_are_welcome():
-    assert radix_net(np.array([[2, 3], [3, 2]]), np.array([1, 2, 1, 1, 1])) == radix_net([(2, 3), (3, 2)], [1, 2, 1, 1, 1])
+    assert radix_net(np.array([[2, 3], [3, 2]]), np.array([1, 2, 1, 1, 1])) == radix_net(
+        [(2, 3), (3, 2)], [1, 2, 1, 1, 1]
+    )
 
 
 def test_a_net_of_brain_scale_costs_less_than_a_megabyte():
@@ -280,5 +286,7 @@ def test_a_net_of_brain_scale_costs_less_than_a_megabyte():
 @pytest.mark.parametrize("ask", ["edge_index", "biadjacency", "mask", "to_scipy", "out_degrees", "in_degrees"])
 def test_what_would_materialise_2_to_the_36_of_anything_is_refused_with_its_size(layer, ask, monkeypatch):
     monkeypatch.setenv("NBKIT_MEMORY", "100GiB")
-    with pytest.raises(NbkitError, match=r"memory budget of 100 GiB, but it would take .+ [GTPEZ]iB\. Lower the number of"):
+    with pytest.raises(
+        NbkitError, match=r"memory budget of 100 GiB, but it would take .+ [GTPEZ]iB\. Lower the number of"
+    ):
         getattr(layer, ask)()

@@ -45,7 +45,9 @@ def test_components_are_the_cosets(layer):
     assert layer.n_components == components(layer)
 
 
-@pytest.mark.parametrize("offsets", [range(0, 8, 2), range(6, -1, -2), (6, 2, 0, 4), [0, 2, 4, 6], np.array([4, 6, 0, 2])])
+@pytest.mark.parametrize(
+    "offsets", [range(0, 8, 2), range(6, -1, -2), (6, 2, 0, 4), [0, 2, 4, 6], np.array([4, 6, 0, 2])]
+)
 def test_a_progression_is_recognised_however_it_is_written(offsets):
     layer = CirculantLayer(12, offsets)
     assert layer.offsets == range(0, 8, 2) and isinstance(layer.offsets, range)
@@ -69,7 +71,9 @@ def test_a_layer_of_2_to_the_60_nodes_costs_nothing_and_its_labels_do_not_overfl
 
 def test_more_nodes_than_labels_hold_are_refused():
     for kind in (CirculantLayer, XorLayer):
-        with pytest.raises(NbkitError, match=f"^{kind.__name__}: n must be an integer between 1 and {2**62}, got {2**63}"):
+        with pytest.raises(
+            NbkitError, match=f"^{kind.__name__}: n must be an integer between 1 and {2**62}, got {2**63}"
+        ):
             kind(2**63, (0, 1))
 
 

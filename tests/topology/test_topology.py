@@ -137,5 +137,7 @@ def test_wrong_widths_are_refused(widths, rule):
     mixed_radix(BRAIN_RADICES), mixed_radix((10**6, 10**6)), Topology([cayley_expander(10**12, (0, 1))]),
 ], ids=repr)  # fmt: skip
 def test_a_graph_of_10_to_the_12_nodes_is_refused_with_its_size(topology):
-    with pytest.raises(NbkitError, match=r"^Topology\.to_networkx: .+ but it would take .+[TPEZ]iB\. Lower the number of n"):
+    with pytest.raises(
+        NbkitError, match=r"^Topology\.to_networkx: .+ but it would take .+[TPEZ]iB\. Lower the number of n"
+    ):
         topology.to_networkx()

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nbkit.device import choose_device
 from nbkit.explore.canvas import MatrixCanvas
 from nbkit.explore.controls import Choice, Slider, Text
 from nbkit.explore.explorer import Explorer
-from nbkit.explore.typed import typed_topology
+from nbkit.explore.typed import MOST_LAYERS, typed_topology
 from nbkit.figures import (
     Curve,
     curve_traces,
@@ -19,7 +20,7 @@ from nbkit.figures import (
     wiring_figure,
     wiring_traces,
 )
-from nbkit.measure import cone, path_count, path_counts, reachability, singular_values
+from nbkit.measure import cone, path_count, path_counts, path_singular_values, reachability, singular_values
 from nbkit.topology import radix_net
 
 __all__ = ["DensityExplorer", "PathsExplorer", "WiringExplorer"]
@@ -34,9 +35,9 @@ class WiringExplorer(Explorer):
             Text("widths", "widths D", value=""),
         ],
         "cone": [
-            Slider("layer", "layer l", 0, 12, value=0),
-            Slider("neuron", "neuron u", 0, 4095, value=0),
-            Slider("depth", "depth lit", 0, 12, value=3, play=True),
+            Slider("layer", "layer l", 0, MOST_LAYERS - 1, value=0),
+            Slider("neuron", "neuron u", 0, 199_999, value=0),
+            Slider("depth", "depth lit", 0, MOST_LAYERS, value=3, play=True),
         ],
     }
     presets = {
@@ -147,14 +148,13 @@ class PathsExplorer(Explorer):
         n_layers = sum(map(len, systems))
         topology = radix_net(systems, [1] + [width] * (n_layers - 1) + [1])
         part = topology[: min(depth, n_layers)]
-        frame = {"reach": reachability(part).numpy(), "sizes": topology.sizes, "n_layers": n_layers, "depth": len(part)}
+        reach = reachability(part, device=choose_device())
+        frame = {"reach": reach.cpu().numpy(), "sizes": topology.sizes, "n_layers": n_layers, "depth": len(part)}
         yield frame
-        counts = path_counts(part)
-        yield None
         yield frame | {
-            "counts": counts,
+            "counts": path_counts(part),
             "layer_values": singular_values(part[-1]).numpy(),
-            "path_values": singular_values(counts.astype(np.float64)).numpy(),
+            "path_values": path_singular_values(part).numpy(),
             "printed": math.prod(first) ** (len(systems) - 1) * width ** (n_layers - 1),
         }
 
@@ -185,7 +185,7 @@ class PathsExplorer(Explorer):
 
 
 class DensityExplorer(Explorer):
-    """Drag radices and widths; the exact density (4) leaves the approximation (5) where they are uneven together."""
+    """Drag radices and widths; the exact density leaves the approximation μ/N′ where both are uneven."""
 
     groups = {
         "radices": [Slider("radix_1", "radix N1", 2, 16, value=2), Slider("radix_2", "radix N2", 2, 16, value=8)],
@@ -230,15 +230,15 @@ class DensityExplorer(Explorer):
         factor = max(exact, approximate) / min(exact, approximate)
         told = "the same" if factor < 1 + 1e-12 else f"off by a factor {factor:.3g}"
         self.figure.redraw(curve_traces(_density_curves(frame), log_x=True))
-        self.figure.retitle(f"Exact density (4) is {exact:.4g}, equation (5) says {approximate:.4g}: {told}")
+        self.figure.retitle(f"The exact density is {exact:.4g}, the approximation μ/N′ {approximate:.4g}: {told}")
 
 
 def _density_curves(frame: dict) -> list[Curve]:
     sweep = frame["sweep"]
     return [
-        Curve("exact (4)", sweep, frame["exact"]),
+        Curve("exact Δ", sweep, frame["exact"]),
         Curve("here", *frame["here"], kind="paper"),
-        Curve("μ/N′ (5)", sweep, frame["approximate"], "dense", kind="theory"),
+        Curve("μ/N′", sweep, frame["approximate"], "dense", kind="theory"),
         Curve("min N/N′", sweep, frame["least"], "decay", kind="theory"),
         Curve("max N/N′", sweep, frame["most"], "decay", kind="theory"),
     ]

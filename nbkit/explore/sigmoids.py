@@ -12,6 +12,7 @@ from nbkit.topology import Topology, dense_layer, evaluate_fnn
 
 __all__ = ["SigmoidsExplorer"]
 
+_STEPS_A_FRAME = 5  # keeps the time between two frames well under 100 ms
 _TARGETS = {
     "sine": lambda x: np.sin(2 * np.pi * x),
     "bump": lambda x: np.exp(-(((x - 0.5) / 0.12) ** 2)),
@@ -42,7 +43,7 @@ class SigmoidsExplorer(Explorer):
         self.figure = self.figure_widget(fit_figure(*_fit_arrays(frame)))
 
     def stream(self, *, target: str, terms: int, steps: int, seed: int) -> Iterator[dict]:
-        """Fits with 1, 2, 4, ... up to `terms` sigmoids in turn, a frame every 25 steps."""
+        """Fits with 1, 2, 4, ... up to `terms` sigmoids in turn, a frame every few steps."""
         x = np.linspace(0.0, 1.0, 101)
         wanted = _TARGETS[target](x)
         counts = [2**power for power in range(terms.bit_length())]
@@ -80,7 +81,7 @@ def _fit_sigmoids(
         fixed = terms.detach()
         alpha = torch.linalg.solve(fixed.T @ fixed + ridge, fixed.T @ goal)
         fit = terms @ alpha
-        if step % 25 == 0:
+        if step % _STEPS_A_FRAME == 0:
             yield step, fit.detach().numpy()
         if step < steps:
             optimizer.zero_grad()

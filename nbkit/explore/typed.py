@@ -1,10 +1,13 @@
 """What a reader types into a box: integers, mixed-radix systems, the topology they make."""
 
-from nbkit.errors import NbkitError
+import re
+
+from nbkit.errors import NbkitError, show
 from nbkit.topology import Topology, radix_net
 
-__all__ = ["parse_integers", "parse_systems", "typed_topology"]
+__all__ = ["MOST_LAYERS", "parse_integers", "parse_systems", "typed_topology"]
 
+MOST_LAYERS = 64  # more columns could not be told apart
 _MOST_WIRES = 400_000  # more would take over a tenth of a second to bin and to send
 
 
@@ -14,10 +17,14 @@ def parse_integers(who: str, name: str, text: str) -> tuple[int, ...]:
     Raises:
         NbkitError: an entry that is no integer.
     """
-    entries = [entry.strip() for entry in text.replace("(", "").replace(")", "").split(",") if entry.strip()]
+    entries = [entry.strip() for entry in text.strip().strip("()").rstrip(", ").split(",")]
+    if entries == [""]:
+        return ()
     for entry in entries:
-        if not entry.lstrip("-").isdigit():
-            raise NbkitError(f"{who}: {name} must be integers with commas between, got {entry!r}. Write it as 3, 3, 4.")
+        if not re.fullmatch(r"-?[0-9]{1,18}", entry):  # no label is longer: they end at 2^62
+            raise NbkitError(
+                f"{who}: {name} must be integers with commas between, got {show(entry)}. Write it as 3, 3, 4."
+            )
     return tuple(map(int, entries))
 
 
@@ -32,7 +39,11 @@ def typed_topology(radices: str, widths: str) -> Topology:
     Raises:
         NbkitError: texts that are no radices or widths of a RadiX-Net, or more wires than can be drawn.
     """
-    topology = radix_net(parse_systems("radices", radices), parse_integers("widths", "widths", widths) or None)
+    systems = parse_systems("radices", radices)
+    n_layers = sum(map(len, systems))
+    if n_layers > MOST_LAYERS:
+        raise NbkitError(f"radices: at most {MOST_LAYERS} layers can be drawn, got {n_layers}. Use fewer radices.")
+    topology = radix_net(systems, parse_integers("widths", "widths", widths) or None)
     if topology.n_edges > _MOST_WIRES:
         raise NbkitError(
             f"radices: the wiring must have at most {_MOST_WIRES:,} wires to be drawn, got {topology.n_edges:,}. "

@@ -9,6 +9,7 @@ from nbkit.measure.spectrum import (
     adjacency_spectrum,
     multiplicities,
     n_components,
+    path_singular_values,
     singular_values,
     spectral_gap,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "n_components",
     "path_count",
     "path_counts",
+    "path_singular_values",
     "reach_fractions",
     "reachability",
     "singular_values",

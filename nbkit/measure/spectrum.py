@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import scipy.sparse.csgraph
@@ -9,10 +10,20 @@ import torch
 
 from nbkit.device import as_array, check_memory
 from nbkit.errors import NbkitError, check_number, show
-from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, XorLayer
+from nbkit.measure.paths import is_translation_invariant, path_counts
+from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, Topology, XorLayer
 from nbkit.topology.layer import check_layer
+from nbkit.topology.topology import check_topology
 
-__all__ = ["SpectralGap", "adjacency_spectrum", "multiplicities", "n_components", "singular_values", "spectral_gap"]
+__all__ = [
+    "SpectralGap",
+    "adjacency_spectrum",
+    "multiplicities",
+    "n_components",
+    "path_singular_values",
+    "singular_values",
+    "spectral_gap",
+]
 
 
 def singular_values(matrix_or_layer: object) -> torch.Tensor:
@@ -45,6 +56,29 @@ def singular_values(matrix_or_layer: object) -> torch.Tensor:
             f"{'' if matrix.isfinite().all() else ' with NaN or infinite entries'}. Give a Layer or a finite matrix."
         )
     return torch.linalg.svdvals(matrix)
+
+
+def path_singular_values(topology: Topology) -> torch.Tensor:
+    """The singular values of the path count matrix of a topology, the product of its layers' matrices.
+
+    Where every layer is a Cayley layer of one group they are products of the layers' eigenvalues, and the matrix is
+    never formed; a symmetric topology has one that is not zero.
+
+    Returns:
+        float64 (min(n_in, n_out),), descending.
+
+    Raises:
+        NbkitError: a result, or for other wires the matrix, beyond the memory budget.
+    """
+    check_topology("path_singular_values", topology)
+    if not is_translation_invariant(topology):
+        return singular_values(path_counts(topology).astype(np.float64))
+    shape = topology.sizes[0], topology.sizes[-1]
+    check_memory("path_singular_values", 64 * min(shape), lower="the number of nodes")
+    bases = [layer.base if isinstance(layer, KroneckerLayer) else layer for layer in topology]
+    values = reduce(torch.mul, (_characters(base) for base in bases)).abs()
+    widths = [size // bases[0].n for size in topology.sizes]
+    return _padded(_descending(math.prod(widths[1:-1]) * math.sqrt(widths[0] * widths[-1]) * values), shape)
 
 
 def multiplicities(values: object, *, tolerance: float = 1e-6) -> list[tuple[float, int]]:
@@ -158,15 +192,11 @@ def spectral_gap(layer: Layer) -> SpectralGap:
 
 
 def _layer_values(layer: Layer) -> torch.Tensor:
-    if isinstance(layer, CirculantLayer):
-        indicator = torch.zeros(layer.n, dtype=torch.float64)
-        indicator[list(layer.offsets)] = 1.0
-        return _descending(torch.fft.fft(indicator).abs())
-    if isinstance(layer, XorLayer):
-        return _descending(_walsh_hadamard(layer).abs())
+    if isinstance(layer, (CirculantLayer, XorLayer)):
+        return _descending(_characters(layer).abs())
     if isinstance(layer, KroneckerLayer):
         values = math.sqrt(layer.blocks_in * layer.blocks_out) * _layer_values(layer.base)
-        return torch.cat([values, values.new_zeros(min(layer.shape) - len(values))])
+        return _padded(values, layer.shape)
     return _component_values(layer)
 
 
@@ -174,9 +204,17 @@ def _descending(values: torch.Tensor) -> torch.Tensor:
     return values.sort(descending=True).values
 
 
-def _walsh_hadamard(layer: XorLayer) -> torch.Tensor:
-    """The characters of the binary group summed over the generators, by the fast transform."""
+def _padded(values: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """The values of one block, and the zeros that a matrix of that shape has besides."""
+    return torch.cat([values, values.new_zeros(min(shape) - len(values))])
+
+
+def _characters(layer: CirculantLayer | XorLayer) -> torch.Tensor:
+    """The eigenvalues of a Cayley layer: each character of its group summed over the wires of node 0."""
     sums = torch.zeros(layer.n, dtype=torch.float64)
+    if isinstance(layer, CirculantLayer):
+        sums[list(layer.offsets)] = 1.0
+        return torch.fft.fft(sums)
     sums[list(layer.generators)] = 1.0
     for bit in range(layer.n.bit_length() - 1):
         low, high = sums.view(-1, 2, 1 << bit).unbind(dim=1)

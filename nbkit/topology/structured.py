@@ -74,8 +74,9 @@ class CirculantLayer(RegularLayer):
 
     @property
     def description(self) -> str:
-        if isinstance(self.offsets, range) and self.offsets.start == 0:
-            return f"radix {len(self.offsets)}, place value {self.offsets.step}"
+        offsets = self.offsets
+        if isinstance(offsets, range) and not offsets.start and not self.n % (offsets.step * len(offsets)):
+            return f"radix {len(offsets)}, place value {offsets.step}"
         return "cyclic Cayley layer, offsets " + ", ".join(map(str, self.offsets[:8]))
 
     @property
@@ -195,4 +196,6 @@ def check_elements(who: str, name: str, elements: range | Sequence[int], n: int)
         )
     step = ascending[1] - ascending[0] if len(ascending) > 1 else 1
     progression = range(ascending[0], ascending[-1] + 1, step)
-    return progression if isinstance(ascending, range) or tuple(progression) == ascending else ascending
+    if isinstance(ascending, range) or (len(progression) == len(ascending) and tuple(progression) == ascending):
+        return progression
+    return ascending

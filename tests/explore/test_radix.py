@@ -39,9 +39,9 @@ def test_systems_are_read_from_text(text, systems):
     assert parse_systems("test", text) == systems
 
 
-@pytest.mark.parametrize("text", ["3, 3, x", "2.5", "2, 3 4", "import os"])
+@pytest.mark.parametrize("text", ["3, 3, x", "2.5", "2, 3 4", "import os", "--3", "²", "2,,2", "9" * 5000, "🙂"])
 def test_text_that_is_no_integer_is_named(text):
-    with pytest.raises(NbkitError, match="test: radices must be integers with commas between, got '.*'. Write it as"):
+    with pytest.raises(NbkitError, match=r"test: radices must be integers with commas between, got '.*\. Write it as"):
         parse_integers("test", "radices", text)
 
 
@@ -92,6 +92,9 @@ def test_dependent_controls_offer_what_the_topology_has(opened):
         ({"widths": "1, 0, 1, 1"}, "at least 1"),
         ({"radices": "64, 64, 64"}, "at most 400,000 wires"),
         ({"radices": ", ".join(["1000"] * 4)}, "at most 400,000 wires"),
+        ({"radices": "99999, 99999"}, "at most 400,000 wires"),
+        ({"radices": "; ".join(["2"] * 2500)}, "at most 64 layers"),
+        ({"radices": "--3"}, "must be integers"),
     ],
 )
 def test_bad_text_is_explained_and_the_picture_stays(opened, settings, message):

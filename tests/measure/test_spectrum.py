@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbkit.errors import NbkitError
-from nbkit.measure import adjacency_spectrum, multiplicities, n_components, singular_values, spectral_gap
+from nbkit.measure import (
+    adjacency_spectrum,
+    multiplicities,
+    n_components,
+    path_singular_values,
+    singular_values,
+    spectral_gap,
+)
 from nbkit.topology import (
     CirculantLayer,
     EdgeLayer,
@@ -24,7 +31,7 @@ from nbkit.topology import (
     random_expander,
 )
 
-from .wires import BRAIN, layers_from
+from .wires import BRAIN, dense_paths, layers_from, topologies
 
 
 def bipartite(layer: Layer) -> np.ndarray:
@@ -239,3 +246,18 @@ def test_components_that_do_not_fit_are_refused(monkeypatch):
     monkeypatch.setenv("NBKIT_MEMORY", "1MiB")
     with pytest.raises(NbkitError, match="^singular_values: .+ Lower the number of nodes in the layer"):
         singular_values(random_expander(400, 400, 4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(topologies())
+def test_the_spectrum_of_the_path_counts_is_that_of_the_dense_product(topology):
+    counts = dense_paths(topology).astype(np.float64)
+    values = path_singular_values(topology).numpy()
+    np.testing.assert_allclose(values, np.linalg.svd(counts, compute_uv=False), atol=1e-9 * max(1.0, counts.sum()))
+
+
+def test_the_spectrum_of_paths_is_checked_before_it_is_made():
+    with pytest.raises(NbkitError, match="^path_singular_values: .+ Lower the number of nodes"):
+        path_singular_values(BRAIN)
+    with pytest.raises(NbkitError, match="^path_singular_values: topology must be a Topology"):
+        path_singular_values(np.eye(2))

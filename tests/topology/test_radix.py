@@ -290,3 +290,33 @@ def test_what_would_materialise_2_to_the_36_of_anything_is_refused_with_its_size
         NbkitError, match=r"memory budget of 100 GiB, but it would take .+ [GTPEZ]iB\. Lower the number of"
     ):
         getattr(layer, ask)()
+
+
+def listing_of_fig_6(systems: list[tuple[int, ...]], widths: list[int]) -> list[np.ndarray]:
+    """The algorithm as printed, but with three names for its one W, an index for D, and P transposed (SCIENCE 1.3)."""
+    n = math.prod(systems[0])
+    shift = np.roll(np.eye(n, dtype=int), 1, axis=1)
+    collected = []
+    for radices in systems:
+        place_value = 1
+        for radix in radices:
+            running = np.zeros((n, n), dtype=int)
+            for j in range(radix):
+                running = running + np.linalg.matrix_power(shift, j * place_value)
+            collected.append(running)
+            place_value *= radix
+    return [np.kron(np.ones(pair, dtype=int), matrix) for matrix, pair in zip(collected, zip(widths, widths[1:]))]
+
+
+@pytest.mark.parametrize(
+    ("systems", "widths"),
+    [
+        ([(2, 3), (3, 2), (3,)], [1, 2, 3, 1, 2, 1]),
+        ([(2, 2), (4,), (2,)], [2, 1, 1, 3, 1]),
+        ([(3, 3, 4)], [1, 1, 2, 1]),
+    ],
+)
+def test_the_listing_of_fig_6_builds_the_same_layers(systems, widths):
+    net = radix_net(systems, widths)
+    for layer, matrix in zip(net, listing_of_fig_6(systems, widths), strict=True):
+        assert (layer.biadjacency().numpy() == matrix).all()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbkit.errors import NbkitError
-from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, XorLayer
+from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, XorLayer, cayley_expander, mixed_radix
 
 from .kinds import cayley_layers
 
@@ -52,7 +52,7 @@ def test_a_progression_is_recognised_however_it_is_written(offsets):
     layer = CirculantLayer(12, offsets)
     assert layer.offsets == range(0, 8, 2) and isinstance(layer.offsets, range)
     assert layer.successors(11).tolist() == [1, 3, 5, 11]
-    assert layer.description == "radix 4, place value 2"
+    assert layer.description == "cyclic Cayley layer, offsets 0, 2, 4, 6"  # 8 does not divide 12: no radix layer
 
 
 @pytest.mark.parametrize("offsets", [(1, 2, 4), (0, 2, 3)])
@@ -123,3 +123,14 @@ def test_a_wrong_number_of_nodes_is_refused(kind, n):
 def test_gcds_are_those_of_the_theorem():
     assert CirculantLayer(12, (1, 4, 10)).n_components == math.gcd(12, 3, 9) == 3
     assert XorLayer(16, (1, 2, 4, 8)).n_components == 2
+
+
+def test_far_apart_elements_are_no_reason_to_list_what_lies_between():
+    layer = cayley_expander(2**36, [0, 1, *(2**bit for bit in range(1, 36))], group="binary")
+    assert layer.out_degree == 37 and layer.successors(0)[-1] == 2**35
+    assert cayley_expander(10**12, (0, 1, 5 * 10**11)).out_degree == 3
+
+
+def test_only_a_layer_that_can_belong_to_a_system_is_described_by_its_radix():
+    assert mixed_radix((3, 4))[1].description == "radix 4, place value 3"
+    assert cayley_expander(16, (0, 5)).description == "cyclic Cayley layer, offsets 0, 5"

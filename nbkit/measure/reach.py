@@ -36,7 +36,7 @@ def reachability(
         NbkitError: layers out of order, no such device, or a matrix beyond the memory budget.
 
     Source:
-        Esguerra et al. 2023, section III.C, in the boolean semiring; the paper's products in F_2 lose every pair with
+        Esguerra et al. 2023, section IV-B, in the boolean semiring; the paper's products in F_2 lose every pair with
         an even number of paths.
     """
     who = "reachability"
@@ -75,6 +75,9 @@ def is_path_connected(topology: Topology) -> bool:
 
     Forms no more than is needed: one cone where all inputs are alike (RadiX-Nets and Cayley cascades of any size),
     else 64 inputs at a time, stopping at the first that fails.
+
+    Raises:
+        NbkitError: the cone of a Cayley cascade that has to be listed and is beyond the memory budget.
 
     Source:
         Robinett & Kepner 2019, section II (path-connectedness).

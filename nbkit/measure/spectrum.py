@@ -29,9 +29,9 @@ __all__ = [
 def singular_values(matrix_or_layer: object) -> torch.Tensor:
     """The singular values of a matrix, or of a layer's 0/1 biadjacency.
 
-    A Cayley layer is diagonalised by the characters of its group (FFT, or Walsh-Hadamard), a Kronecker layer by its
-    factors, and listed edges one connected component at a time, components of one shape together: the cost is that of
-    the blocks, not of the width.
+    A Cayley layer is diagonalised by the characters of its group and costs one FFT or Walsh-Hadamard transform of
+    size n, a Kronecker layer costs its base. Listed edges are decomposed one connected component at a time, components
+    of one shape together: only there is the cost that of the blocks, not of the width.
 
     Args:
         matrix_or_layer: a Layer, or a finite 2-D array or tensor, any real or complex dtype.
@@ -178,7 +178,7 @@ def spectral_gap(layer: Layer) -> SpectralGap:
     trivially Ramanujan, the layer as a whole has no gap.
 
     Source:
-        Esguerra et al. 2023, section III.B, whose "second eigenvalue 0" counts distinct eigenvalues.
+        Esguerra et al. 2023, section V-A, whose "second eigenvalue 0" counts distinct eigenvalues.
     """
     values = [*singular_values(check_layer("spectral_gap", layer))[:2].tolist(), 0.0][:2]
     degrees = [layer.out_degrees(), layer.in_degrees()]

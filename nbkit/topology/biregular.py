@@ -29,9 +29,10 @@ def biregular(
         n_in, n_out: numbers of nodes, at least 1.
         degree: edges at each node of the narrower side; divides the wider size, and the wider size divides
             degree * narrower size.
-        placement: "random" (drawn anew for every layer), "shift" (consecutive nodes: a cascade reaches everything
-            after ceil(log_d n) layers, the least possible) or "aligned" (node i belongs to block i mod blocks: a
-            cascade never mixes).
+        placement: "random" (drawn anew for every layer), "shift" (consecutive nodes: a cascade of n -> n layers with
+            degree d >= 2 reaches everything after ceil(log_d n) layers, the least possible; one whose sizes change
+            may need more, or never do) or "aligned" (node i belongs to block i mod blocks: a cascade of equal
+            layers never mixes).
         seed: for the random placement.
 
     Returns:
@@ -41,7 +42,7 @@ def biregular(
         NbkitError: sizes or degree that admit no such mask; the message lists the degrees that do.
 
     Source:
-        Esguerra et al. 2023, section III; the paper leaves the placement open, and it decides what a cascade reaches.
+        Esguerra et al. 2023, section IV-A; the paper leaves the placement open, and it decides what a cascade reaches.
     """
     who = "biregular"
     n_in, n_out = (

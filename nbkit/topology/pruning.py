@@ -30,7 +30,7 @@ def magnitude_pruned(weights: Sequence[object], density: float, *, scope: str = 
         NbkitError: no weights, an array that is neither 2-D nor 4-D or not finite, a density outside (0, 1].
 
     Source:
-        Esguerra et al. 2023, section IV (LMP and GMP).
+        Esguerra et al. 2023, section III-E (LMP and GMP).
     """
     who = "magnitude_pruned"
     scores = _check_scores(who, weights)
@@ -51,7 +51,7 @@ def random_pruned(
     Args and errors as `magnitude_pruned`; only the shapes of the weights matter.
 
     Source:
-        Esguerra et al. 2023, section IV (LRP).
+        Esguerra et al. 2023, section III-E (LRP).
     """
     who = "random_pruned"
     scores = _check_scores(who, weights)

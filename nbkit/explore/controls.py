@@ -50,7 +50,7 @@ class Control:
 
     def nearest(self, wish: Any, values: Sequence[Any]) -> Any:
         """The admissible value closest to what the reader wished for."""
-        if wish in values or not len(values):
+        if wish in values:
             return wish
         if all(isinstance(value, numbers.Real) for value in (wish, *values)):
             return min(values, key=lambda value: abs(value - wish))

@@ -64,7 +64,7 @@ class Explorer(Exports):
         self.figure: Picture | None = None
         self.canvases: dict[str, ipywidgets.Widget] = {}
         self.data: Frame | None = None
-        self._refused: NbkitError | None = None
+        self._refused: Exception | None = None
         self._failed: BaseException | None = None
         self._closed, self._told, self._device = False, "", describe_device()
         self.build()
@@ -119,7 +119,7 @@ class Explorer(Exports):
         return self._refused or self._failed
 
     def set(self, **settings: Any) -> None:
-        """Change several settings in one update.
+        """Change several settings in one update; a value that cannot be used is kept in `error` and told by `settle`.
 
         Raises:
             NbkitError: a name that is no setting, or a closed explorer.
@@ -130,7 +130,7 @@ class Explorer(Exports):
                 raise NbkitError(f"{self._who}: the explorer must be open, got a closed one. Run its cell again.")
             try:
                 values, self._refused = self._settings.adopt(settings), None
-            except NbkitError as error:
+            except Exception as error:  # in a cell's traceback it would be seen once, and not when a widget asked
                 self._refused = error
                 self._say()
                 return

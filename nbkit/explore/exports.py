@@ -29,7 +29,12 @@ class Exports:
     """
 
     def copy_settings(self) -> str:
-        """The one-line call that recreates this view."""
+        """The one-line call that recreates this view, for a cell below `from nbkit import explore`."""
+        from nbkit import explore
+
+        return f"{'explore.' if self._who in explore.__all__ else ''}{self._call()}"
+
+    def _call(self) -> str:
         return settings_call(self._who, self.settings)
 
     def to_csv(self) -> str:
@@ -47,7 +52,7 @@ class Exports:
             return still_png(self.figure and self.figure.plain(), self.canvases)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
-        words = {"text/plain": self.copy_settings()}
+        words = {"text/plain": self._call()}
         if self._closed:
             return words
         if os.environ.get("NBKIT_STORE") == "1":

@@ -34,6 +34,7 @@ class Settings:
         self.controls = {control.name: control for group in groups.values() for control in group}
         self.values: dict[str, Any] = {name: control.value for name, control in self.controls.items()}
         self.wishes = dict(self.values)
+        self._options: Mapping[str, Sequence[Any]] = {}  # what dependent controls offer now
 
     @cached_property
     def widgets(self) -> dict[str, ipywidgets.Widget]:
@@ -58,18 +59,23 @@ class Settings:
         Raises:
             NbkitError: a value its control does not offer, which changes nothing; or a text from which the other
                 controls cannot be derived, which stands in its box until it is mended.
+            Exception: whatever `admissible` raised, taken as such a text, or a control, which changes nothing.
         """
         checked = {name: self.controls[name].check(self._who, value) for name, value in given.items()}
         wishes = self.wishes | checked
         try:
             values, options = self._narrow(wishes)
-        except NbkitError:
+        except Exception:
             self.wishes = wishes
             self._write(checked, {})
             raise
         self._check_offered(checked, options)
-        self.wishes, self.values = wishes, values
-        self._write(values, options)
+        try:
+            self._write(values, options)
+        except Exception:  # a widget refused: none may stand apart from the picture
+            self._write(self.values, self._options)
+            raise
+        self.wishes, self.values, self._options = wishes, values, options
         return dict(values)
 
     def observe(self, changed: Callable[[str, Any], None], lock: threading.RLock) -> None:
@@ -87,11 +93,19 @@ class Settings:
         values, options = dict(wishes), {}
         for _ in self.controls:  # one control may limit a second, and that a third
             options = self._admissible(dict(values))
+            self._check_some(options)
             narrowed = {name: self.controls[name].nearest(wishes[name], options[name]) for name in options}
             if values == wishes | narrowed:
                 break
             values = wishes | narrowed
         return values, options
+
+    def _check_some(self, options: Mapping[str, Sequence[Any]]) -> None:
+        if empty := [name for name in options if not len(options[name])]:
+            raise NbkitError(
+                f"{self._who}: {empty[0]} must have an admissible value with the other settings, got none. "
+                "Change the others."
+            )
 
     def _check_offered(self, checked: Mapping[str, Any], options: Mapping[str, Sequence[Any]]) -> None:
         for name, value in checked.items():

@@ -1,5 +1,6 @@
 """The explorer engine without a browser: every promise of a stream, on a toy that draws one line."""
 
+import contextlib
 import csv
 import io
 import shutil
@@ -405,6 +406,68 @@ def test_an_inadmissible_value_is_told_with_those_that_are(explore):
     assert explorer.settings["degree"] == 8
 
 
+class FaultyExplorer(ToyExplorer):
+    """Its `admissible` is at fault: ValueError for a text that is no number, and no height for text 0."""
+
+    def admissible(self, settings):
+        return {"height": range(int(settings["text"]) * 10)}
+
+
+@pytest.mark.parametrize(
+    ("text", "raised", "told"),
+    [
+        ("x", ValueError, "ValueError: invalid literal for int() with base 10: 'x'"),
+        ("0", NbkitError, "FaultyExplorer: height must have an admissible value with the other settings, got none. "),
+    ],
+)
+@pytest.mark.parametrize("hand", ["set", "box"])
+def test_a_fault_in_admissible_is_told_and_never_escapes_into_the_cell(explore, text, raised, told, hand):
+    explorer = explore(FaultyExplorer, height=5)
+    explorer.settle()
+    if hand == "set":
+        explorer.set(text=text)
+    else:
+        explorer.controls["text"].value = text
+    assert type(explorer.error) is raised and status(explorer).startswith(told)
+    with pytest.raises(raised):
+        explorer.settle()
+    assert (explorer.data["y"][0], explorer.figure.data[0].y[0], explorer.settings["text"]) == (5, 5, "1")
+    explorer.set(text="3", height=29)
+    explorer.settle()
+    assert explorer.error is None and explorer.data["y"][0] == 29
+
+
+def test_a_fault_in_a_control_is_told_and_changes_nothing(explore):
+    explorer = explore(DividingExplorer)
+    explorer.settle()
+    explorer.set(n="12", degree=np.array([2, 4]))  # `in` on an array raises ValueError
+    assert type(explorer.error) is ValueError and status(explorer).startswith("ValueError: ")
+    with pytest.raises(ValueError, match="ambiguous"):
+        explorer.settle()
+    assert explorer.settings == {"n": "16", "degree": 8, "placement": "random"}
+    assert explorer.controls["n"].value == "16" and explorer.data["y"][0] == 8
+
+
+def test_a_widget_that_refuses_leaves_all_widgets_as_they_were(explore):
+    class Stubborn(Choice):
+        def offer(self, widget, values, value):
+            if len(values) < 2:
+                raise ValueError("one is no choice")
+            super().offer(widget, values, value)
+
+    class Refusing(DividingExplorer):
+        wires = DividingExplorer.groups["wires"]
+        groups = {"wires": [*wires[:2], Stubborn("placement", "placement", ("random", "pair"))]}
+
+    explorer = explore(Refusing, degree=2, placement="pair")
+    explorer.settle()
+    explorer.set(n="9")  # only degree 3, and so only one placement
+    assert status(explorer) == "ValueError: one is no choice"
+    assert explorer.settings == {"n": "16", "degree": 2, "placement": "pair"}
+    assert {name: widget.value for name, widget in explorer.controls.items()} == explorer.settings
+    assert explorer.controls["degree"].options == (2, 4, 8) and explorer.data["y"][0] == 2
+
+
 def test_a_text_that_cannot_be_read_stays_in_its_box_until_mended(explore):
     explorer = explore(DividingExplorer)
     explorer.settle()
@@ -485,6 +548,19 @@ def test_copied_settings_recreate_the_view(explore):
     assert copied == 'ToyExplorer(height=5, text="12", n_frames=3, step_s=0.0)'
     explorer._panel.menu["copy settings"].click()
     assert status(explorer) == f"copied {copied}"
+
+
+def test_copied_settings_run_below_the_notebooks_import():
+    from nbkit import explore as room
+
+    with contextlib.closing(room.WiringExplorer(radices="2, 3; 3, 2", layer=1, neuron=4)) as explorer:
+        copied = explorer.copy_settings()
+        assert copied.startswith('explore.WiringExplorer(radices="2, 3; 3, 2", widths="", ')
+        assert explorer._repr_mimebundle_()["text/plain"] == copied.removeprefix("explore.")
+        names = {"explore": room}
+        exec(f"again = {copied}", names)
+        with contextlib.closing(names["again"]) as again:
+            assert again.settings == explorer.settings
 
 
 def test_csv_has_a_column_for_each_array_of_the_last_frame(explore):
@@ -643,6 +719,11 @@ def test_running_a_cell_again_closes_what_it_made():
             _run(client, make, cell)
         told = _run(client, "print([toy._closed for toy in made])", "three")
         assert told.strip() == str([True] * 2 + [False] * 8)
+        count = "from ipywidgets.widgets import widget\nprint(len(widget._instances), threading.active_count())"
+        before = _run(client, "import threading\n" + count, "four")
+        for _ in range(30):
+            _run(client, make, "two")
+        assert _run(client, count, "four") == before
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

@@ -94,7 +94,7 @@ def slider(notebook, label, which=0):
 
 
 @pytest.mark.parametrize(("n_steps", "step_ms"), [(3, 100), (1, 300)])
-def test_pictures_keep_coming_during_a_drag_and_the_last_is_the_last_value(start, n_steps, step_ms):
+def test_pictures_keep_coming_during_a_drag_and_the_last_is_the_last_value(start, capsys, n_steps, step_ms):
     notebook = start(a={"n_steps": n_steps, "step_ms": step_ms})
     moved = []
     handle = slider(notebook, "height h")
@@ -104,10 +104,11 @@ def test_pictures_keep_coming_during_a_drag_and_the_last_is_the_last_value(start
     frames = painted(notebook)
     during = {name for when, name in frames if moved[0] <= when <= moved[-1]}
     first_of_last = next(when for when, name in frames if name == "100")
-    print(
-        f"\n{n_steps} x {step_ms} ms: {len(during)} values painted in a drag of {moved[-1] - moved[0]} ms, "
-        f"the last value {first_of_last - moved[-1]} ms after the last move"
-    )
+    with capsys.disabled():
+        print(
+            f"\n{n_steps} x {step_ms} ms: {len(during)} values painted in a drag of {moved[-1] - moved[0]} ms, "
+            f"the last value {first_of_last - moved[-1]} ms after the last move"
+        )
     assert len(during) >= 4
     assert frames[-1][1] == "100"
     assert first_of_last - moved[-1] <= 700
@@ -170,7 +171,7 @@ def test_an_interrupt_ends_the_stream_and_a_cell_run_again_replaces_its_explorer
     assert notebook.evaluate("() => document.querySelectorAll('.nbkit-explorer').length") == 2
 
 
-def test_a_key_press_is_painted_as_fast_as_by_a_bare_figure(start):
+def test_a_key_press_is_painted_as_fast_as_by_a_bare_figure(start, capsys):
     notebook = start()
     notebook.evaluate("() => document.addEventListener('keydown', () => { window.pressed = Date.now(); }, true)")
     waits = {"explorer": [], "bare": []}
@@ -184,9 +185,11 @@ def test_a_key_press_is_painted_as_fast_as_by_a_bare_figure(start):
             waits[name].append(painted(notebook, which)[before][0] - notebook.evaluate("() => window.pressed"))
             notebook.page.wait_for_timeout(250)
     explorer, figure = (statistics.median(waits[name]) for name in ("explorer", "bare"))
-    print(
-        f"\nkey press to painted frame, median of {PRESSES}: explorer {explorer:.0f} ms, bare FigureWidget {figure:.0f} ms"
-    )
+    with capsys.disabled():
+        print(
+            f"\nkey press to painted frame, median of {PRESSES}: "
+            f"explorer {explorer:.0f} ms, bare FigureWidget {figure:.0f} ms"
+        )
     assert explorer <= 1.3 * figure
 
 

@@ -1,0 +1,129 @@
+"""What every explorer of the notebooks promises: settings alone decide, streams end and touch no widget."""
+
+import html
+import threading
+import time
+from contextlib import closing
+
+import ipywidgets
+import numpy as np
+import pytest
+
+from nbkit import explore
+from nbkit.errors import NbkitError
+
+NAMES = [name for name in explore.__all__ if name.endswith("Explorer") and name != "Explorer"]
+CASES = [(name, preset) for name in NAMES for preset in (None, *getattr(explore, name).presets)]
+LONGEST_S, MOST_FRAMES = 60, 2000
+
+
+def settings_of(explorer, preset):
+    """What the controls show once the preset is chosen."""
+    explorer.set(**({} if preset is None else explorer.presets[preset]))
+    return explorer.settings
+
+
+def assert_equal(one, other):
+    """Nested frames: dicts, lists, arrays, exact integers, words."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one:
+            assert_equal(one[key], other[key])
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            assert_equal(left, right)
+    else:
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def state(explorer):
+    """Every picture and control as the browser knows it."""
+    canvases = [(c.title, c.shape, c.data, c.lit_row, c.lit_column) for c in explorer.canvases.values()]
+    return explorer.figure.to_json(), canvases, explorer.settings, explorer._panel._status.value
+
+
+def lines(explorer):
+    return [trace.type for trace in explorer.figure.data], explorer.figure.layout.uirevision
+
+
+@pytest.mark.parametrize(("name", "preset"), CASES)
+def test_what_a_settled_explorer_shows_depends_on_its_settings_alone(name, preset):
+    kind = getattr(explore, name)
+    with closing(kind()) as one, closing(kind()) as other:
+        opened = lines(one)
+        one.settle(LONGEST_S)  # the other comes without a picture before, and to caches that are warm
+        settings_of(one, preset)
+        one.settle(LONGEST_S)
+        other.set(**one.settings)
+        other.settle(LONGEST_S)
+        assert one.settings == other.settings
+        assert_equal(one.data, other.data)
+        assert [c.matrix.tolist() for c in one.canvases.values()] == [
+            c.matrix.tolist() for c in other.canvases.values()
+        ]
+        assert one.figure.layout.title.text == other.figure.layout.title.text
+        assert lines(one) == lines(other) == opened and opened[1]  # as many traces, and the reader's zoom is kept
+
+
+@pytest.mark.parametrize(("name", "preset"), CASES)
+def test_a_stream_ends_and_touches_no_widget(name, preset, monkeypatch):
+    with closing(getattr(explore, name)()) as explorer:
+        explorer.settle(LONGEST_S)
+        settings = settings_of(explorer, preset)
+        explorer.settle(LONGEST_S)
+        before = state(explorer)
+
+        def forbidden(*_, **__):
+            raise AssertionError("a stream touched a widget")
+
+        with monkeypatch.context() as patch:
+            for method in ("__init__", "notify_change", "send"):  # a new widget, any trait, any message
+                patch.setattr(ipywidgets.Widget, method, forbidden)
+            n_frames = 0
+            for frame in explorer.stream(**settings):
+                n_frames += 1
+                assert n_frames <= MOST_FRAMES
+            assert isinstance(frame, dict), "the last frame is what a settled explorer shows"
+        assert state(explorer) == before
+        assert_equal(frame, explorer.data)
+
+
+@pytest.mark.parametrize("text", ["3, 3, x", "1, 2", "2, 2; 3", "", "4096, 4096"])
+@pytest.mark.parametrize("hand", ["set", "box"])
+def test_text_that_is_no_net_is_told_in_the_status_line_and_the_picture_stays(text, hand):
+    with closing(explore.WiringExplorer(radices="3, 3, 4")) as explorer:
+        explorer.settle()
+        before = explorer.figure.to_json(), explorer.data
+        if hand == "set":
+            explorer.set(radices=text)
+        else:
+            explorer.controls["radices"].value = text
+        with pytest.raises(NbkitError) as caught:
+            explorer.settle()
+        status = explorer._panel._status.value
+        assert html.escape(str(caught.value)) in status and "nbkit-error" in status
+        assert explorer.figure.to_json() == before[0] and explorer.data is before[1]
+        assert explorer.controls["radices"].value == text  # what was typed can be mended
+        explorer.controls["radices"].value = "3, 3, 4"
+        explorer.settle()
+        assert explorer.error is None and "nbkit-error" not in explorer._panel._status.value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_thread_is_a_daemon_and_none_is_left_when_idle(name, monkeypatch):
+    kind, drawing = getattr(explore, name), []
+
+    def draw(self, frame, as_written=kind.draw):
+        drawing.append(threading.current_thread())
+        as_written(self, frame)
+
+    monkeypatch.setattr(kind, "draw", draw)
+    with closing(kind()) as explorer:
+        explorer.settle(LONGEST_S)
+        assert drawing and all(thread.daemon and thread is not threading.main_thread() for thread in drawing)
+        end = time.monotonic() + 5
+        while any(thread.is_alive() for thread in drawing) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not any(thread.is_alive() for thread in drawing)

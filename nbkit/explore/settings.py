@@ -110,9 +110,14 @@ class Settings:
     def _check_offered(self, checked: Mapping[str, Any], options: Mapping[str, Sequence[Any]]) -> None:
         for name, value in checked.items():
             if name in options and value not in options[name]:
-                offered = ", ".join(repr(option) for option in options[name])
+                offered = options[name]
+                rule = (
+                    f"in {offered[0]}..{offered[-1]}"
+                    if isinstance(offered, range) and offered
+                    else f"one of {', '.join(map(repr, offered))}"
+                )
                 raise NbkitError(
-                    f"{self._who}: {name} must be one of {offered} with the other settings, got {value!r}. "
+                    f"{self._who}: {name} must be {rule} with the other settings, got {value!r}. "
                     "Choose one of these, or change the others."
                 )
 

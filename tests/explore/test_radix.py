@@ -81,6 +81,13 @@ def test_dependent_controls_offer_what_the_topology_has(opened):
     )
 
 
+def test_a_neuron_that_is_not_there_is_refused_with_the_range(opened):
+    explorer = opened(WiringExplorer, radices="2, 3")
+    explorer.set(neuron=7)
+    with pytest.raises(NbkitError, match=r"neuron must be in 0\.\.5 with the other settings, got 7\."):
+        explorer.settle()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

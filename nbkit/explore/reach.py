@@ -8,7 +8,18 @@ import numpy as np
 from nbkit.explore.canvas import MatrixCanvas
 from nbkit.explore.controls import Choice, Slider
 from nbkit.explore.explorer import Explorer
-from nbkit.explore.families import DEEPEST, FAMILIES, SINGLES, cascade, cascade_layer, fractions, refusal, single_layer
+from nbkit.explore.families import (
+    BY_CHANCE,
+    DEEPEST,
+    FAMILIES,
+    SINGLES,
+    cascade,
+    cascade_layer,
+    fractions,
+    reach_matrix,
+    refusal,
+    single_layer,
+)
 from nbkit.figures import (
     FAMILY_COLOURS,
     Curve,
@@ -22,7 +33,7 @@ from nbkit.figures import (
     wiring_figure,
     wiring_traces,
 )
-from nbkit.measure import adjacency_spectrum, cone, mean_field_reach, reachability, spectral_gap
+from nbkit.measure import adjacency_spectrum, cone, mean_field_reach, spectral_gap
 
 __all__ = ["ConeExplorer", "GapExplorer", "ReachExplorer"]
 
@@ -34,7 +45,7 @@ _SHOWN = {
     "regular or pruned": ("SAO random", "SAO shift", "X-Net random", "pruned"),
 }
 _SIZES, _DEGREES = (16, 64, 81, 100, 128, 256), (2, 3, 4, 5, 8, 9, 10, 16)
-_DONE: set[tuple[int, int, str]] = set()  # settings whose weights are ranked and whose curves are known
+_DONE: set[tuple[int, int, str]] = set()  # settings whose layers are drawn and whose curves are known
 
 
 class ReachExplorer(Explorer):
@@ -64,27 +75,30 @@ class ReachExplorer(Explorer):
         self._drawn: tuple | None = None
 
     def stream(self, *, n: int, degree: int, depth: int, show: str) -> Iterator[dict | None]:
-        """All matrices and curves; where the curves are not known yet first the matrices, of all but pruning."""
+        """All matrices and curves; settings that are new first show the matrices of the families without chance."""
         missing = {name: reason for name in _SHOWN[show] if (reason := refusal(name, n, degree))}
         names = [name for name in _SHOWN[show] if name not in missing]
         frame = {"n": n, "degree": degree, "depth": depth, "shown": _SHOWN[show], "missing": missing}
         frame["mean_field"] = mean_field_reach(n, degree, DEEPEST).numpy()
         if missing:
             frame["note"] = f"left out at n = {n}, d = {degree}: {', '.join(missing)}"
+        steady, by_chance = ([name for name in names if (name in BY_CHANCE) is drawn] for drawn in (False, True))
+        reach = {}
+        for name in steady:
+            reach[name] = reach_matrix(name, n, degree, depth)
+            yield None
         if (n, degree, show) not in _DONE:
-            early = [name for name in names if name != "pruned"]
-            reach = {name: reachability(cascade(name, n, degree, depth)).numpy() for name in early}
-            yield frame | {"reach": reach, "fractions": {}}
-            for name in names:
-                for position in range(
-                    DEEPEST if name == "pruned" else 0
-                ):  # ranking all its weights is more than a step
-                    cascade_layer(name, n, degree, position)
-                    yield None
-                fractions(name, n, degree)
+            yield frame | {"reach": dict(reach), "fractions": {}}
+        for name in by_chance:
+            for position in range(DEEPEST):  # ranking all weights that will be pruned takes a step each
+                cascade_layer(name, n, degree, position)
                 yield None
-            _DONE.add((n, degree, show))
-        reach = {name: reachability(cascade(name, n, degree, depth)).numpy() for name in names}
+            reach[name] = reach_matrix(name, n, degree, depth)
+            yield None
+        for name in names:
+            fractions(name, n, degree)
+            yield None
+        _DONE.add((n, degree, show))
         yield frame | {"reach": reach, "fractions": {name: fractions(name, n, degree) for name in names}}
 
     def draw(self, frame: dict) -> None:
@@ -120,7 +134,9 @@ def _reach_title(frame: dict) -> str:
     where = f"{depth} layer{'s' * (depth > 1)} of degree {degree}, density {degree / n:.3g}"
     if full:
         return f"After {where}: everyone hears everyone in {', '.join(full)}"
-    most = f" d^L = {degree**depth} is below n = {n}: nobody can." if degree**depth < n else ""
+    if not frame["fractions"]:  # the families by chance are still to come
+        return f"After {where}"
+    most = f" d^L = {degree**depth} < {n}: no regular family can." if degree**depth < n else ""
     return f"After {where}: nowhere does everyone hear everyone.{most}"
 
 
@@ -168,7 +184,7 @@ class ConeExplorer(Explorer):
             "cone": nodes,
             "cone_sizes": np.array([len(part) for part in nodes]),
             "neuron": neuron,
-            "reach": reachability(topology).numpy(),
+            "reach": reach_matrix(family, n, degree, depth),
         }
 
     def draw(self, frame: dict) -> None:

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from nbkit.explore import ConeExplorer, GapExplorer, ReachExplorer
-from nbkit.explore.families import FAMILIES, SINGLES, cascade, refusal, single_layer
+from nbkit.explore import ConeExplorer, GapExplorer, ReachExplorer, families
+from nbkit.explore.families import BY_CHANCE, FAMILIES, SINGLES, cascade, refusal, single_layer
 from nbkit.figures import FAMILY_COLOURS
 from nbkit.measure import is_path_connected
 
@@ -72,10 +73,28 @@ def test_the_first_frame_has_the_matrices_and_the_last_the_curves():
     explorer.settle()
     frames = [frame for frame in explorer.stream(n=64, degree=8, depth=1, show="all seven") if frame is not None]
     explorer.close()
-    assert set(frames[0]["reach"]) == set(FAMILIES) - {"pruned"} and frames[0]["fractions"] == {}
+    assert set(frames[0]["reach"]) == set(FAMILIES) - set(BY_CHANCE) and frames[0]["fractions"] == {}
     assert set(frames[-1]["reach"]) == set(frames[-1]["fractions"]) == set(FAMILIES)
     for name, matrix in frames[-1]["reach"].items():
         assert matrix.shape == (64, 64) and matrix.mean() == pytest.approx(frames[-1]["fractions"][name][0])
+
+
+def test_pictures_leave_the_number_of_threads_alone():
+    before = torch.get_num_threads()
+    families.fractions("SAO shift", 16, 4), families.reach_matrix("SAO shift", 16, 4, 2)
+    assert torch.get_num_threads() == before
+
+
+def test_pictures_are_computed_on_the_device_for_live_pictures_and_brought_back(monkeypatch):
+    used = []
+    for name in ("reachability", "reach_fractions"):
+        plain = getattr(families, name)
+        spied = lambda topology, *, device, plain=plain: (used.append(device), plain(topology, device="cpu"))[1]  # noqa: E731
+        monkeypatch.setattr(families, name, spied)
+    monkeypatch.setattr(families, "choose_device", lambda: "the device")
+    families.fractions.cache_clear()
+    matrix, curve = families.reach_matrix("SAO shift", 16, 4, 2), families.fractions("SAO shift", 16, 4)
+    assert used == ["the device"] * 2 and matrix.all() and curve[0] == 4 / 16 and curve[1] == 1
 
 
 def test_what_a_settled_stream_shows_does_not_depend_on_what_was_shown_before(opened):
@@ -190,3 +209,11 @@ def test_a_random_regular_layer_is_an_expander_and_a_convolution_is_not(opened):
     assert explorer.settings["degree"] == 9
     assert explorer.data["second"] == pytest.approx(3 * (1 + 2 * math.cos(2 * math.pi / side)))
     assert explorer.data["second"] > 2 * math.sqrt(8)
+
+
+def test_the_title_denies_reach_only_to_regular_families(opened):
+    explorer = opened(ReachExplorer, n=64, degree=4, depth=2)
+    assert "d^L = 16 < 64: no regular family can" in explorer.figure.layout.title.text.replace("<br>", " ")
+    explorer.set(show="SAO placements", depth=16)
+    explorer.settle()
+    assert "everyone hears everyone in SAO shift" in explorer.figure.layout.title.text.replace("<br>", " ")

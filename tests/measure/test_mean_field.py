@@ -9,7 +9,7 @@ import pytest
 from nbkit.device import spawn_generators
 from nbkit.errors import NbkitError
 from nbkit.measure import mean_field_reach, reach_fractions
-from nbkit.topology import Topology, biregular
+from nbkit.topology import Topology, biregular, magnitude_pruned
 
 
 def test_values_of_the_recursion_in_exact_fractions():
@@ -35,6 +35,28 @@ def test_a_random_cascade_follows_it():
     layers = [biregular(1024, 1024, 4, seed=seed) for seed in spawn_generators(0, 8)]
     measured = reach_fractions(Topology(layers)).numpy()
     assert np.abs(measured - mean_field_reach(1024, 4, 8).numpy()).max() < 0.02
+
+
+def test_at_256_and_4_the_recursion_gives_225_642_984():
+    # .229, .652, .986, which are in circulation as the mean field, are what one draw of the masks may measure.
+    theory = mean_field_reach(256, 4, 6).numpy()
+    assert theory[2:5].round(3).tolist() == [0.225, 0.642, 0.984]
+    assert np.abs(theory[2:5] - [0.229, 0.652, 0.986]).min() > 0.0015
+
+
+@pytest.mark.parametrize(
+    ("kind", "after_5", "after_8"),
+    [("Gaussian", (0.81, 0.86), (0.94, 0.98)), ("orthogonal", (0.87, 0.92), (0.975, 1))],
+)
+def test_pruned_orthogonal_weights_reach_more_than_pruned_gaussian_ones(kind, after_5, after_8):
+    # 256 x 256, density 4 / 256: Haar orthogonal rows have one length, so fewer of them lose every weight.
+    for seed in range(4):
+        weights = [generator.standard_normal((256, 256)) for generator in spawn_generators(seed, 8)]
+        if kind == "orthogonal":
+            weights = [q * np.sign(np.diag(r)) for q, r in map(np.linalg.qr, weights)]
+        reach = reach_fractions(Topology(magnitude_pruned(weights, 4 / 256))).numpy()
+        assert after_5[0] < reach[4] < after_5[1]
+        assert after_8[0] < reach[7] < after_8[1]
 
 
 @pytest.mark.parametrize("arguments", [(0, 1, 1), (8, 0, 1), (8, 9, 1), (8, 2, 0), (8, 2.5, 1)])

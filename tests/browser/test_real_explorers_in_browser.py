@@ -1,0 +1,203 @@
+"""The explorers of the notebooks under a reader's hand: a click, a zoom, every button, and how soon they paint."""
+
+import json
+import os
+import statistics
+from pathlib import Path
+
+import pytest
+
+from .lab import Notebook, write_notebook
+from .test_every_notebook import SHOW_CELL, await_rest, move
+
+# name -> the slider that is timed
+SLIDERS = {
+    "Wiring": "depth lit",
+    "Cone": "neuron u",
+    "Paths": "radix N1",
+    "Density": "radix N1",
+    "Sigmoids": "terms N",
+    "Reach": "depth L",
+    "Gap": "nodes n",
+}
+CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
+PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 7, 250, 150, 400
+
+# When the pictures of the shown cell were painted, in ms since 1970: plotly tells, a canvas is overheard.
+RECORD = """() => { const note = () => requestAnimationFrame(() => window.painted.push(Date.now()));
+    const events = ['plotly_afterplot', 'plotly_update', 'plotly_restyle', 'plotly_relayout'];
+    document.querySelectorAll('.js-plotly-plot').forEach(gd => {
+        if (!gd.heard) { gd.heard = true; events.forEach(event => gd.on(event, note)); } });
+    if (window.pressed !== undefined) return;
+    window.pressed = 0; window.painted = [];
+    const paper = CanvasRenderingContext2D.prototype, draw = paper.drawImage;
+    paper.drawImage = function (...given) { note(); return draw.apply(this, given); };
+    document.addEventListener('keydown', () => { window.pressed = Date.now(); window.painted = []; }, true); }"""
+PICTURE = "document.querySelector('[data-shown=\"%d\"] .js-plotly-plot')"
+# The place on the page of a point given in data units.
+PLACE = """([cell, x, y]) => { const gd = document.querySelector(`[data-shown="${cell}"] .js-plotly-plot`);
+    const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout;
+    return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + yaxis.d2p(y)]; }"""
+LONGEST_STEP = """
+import time
+longest = 0
+for chosen in ({}, *explorer.presets.values()):
+    frames = explorer.stream(**explorer.settings | chosen)
+    over = False
+    while not over:
+        began = time.perf_counter()
+        over = next(frames, frames) is frames
+        longest = max(longest, time.perf_counter() - began)
+print(1000 * longest)
+"""
+
+
+@pytest.fixture(scope="module")
+def desk(chromium, lab, tmp_path_factory):
+    """One notebook with one explorer a cell."""
+    chromium.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab.url)
+    cells = [f"{name.lower()} = explore.{name}Explorer()\n{name.lower()}" for name in SLIDERS]
+    path = write_notebook(lab.folder / "real.ipynb", ["from nbkit import explore", *cells])
+    pictures = Path(os.environ.get("NBKIT_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
+    notebook = Notebook(chromium, lab, path, pictures, width=1500, height=1000)
+    notebook.run_all()
+    assert notebook.errors() == []
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture
+def show(desk):
+    """show(name): the explorer's cell, in view, its picture painted and at rest; no error is left behind."""
+
+    def show_cell(name):
+        index = CELLS[name]
+        desk.python(f"{name.lower()}.reset(); {name.lower()}.settle()")
+        desk.evaluate(SHOW_CELL, index)
+        desk.wait_for(f"{PICTURE % index}?._fullLayout?.xaxis", 30)
+        await_rest(desk, index)
+        return desk.page.locator(f'[data-shown="{index}"]')
+
+    yield show_cell
+    assert desk.page.locator(".nbkit-error").all_inner_texts() == []
+    assert desk.page_errors == []
+
+
+def ask(notebook, expression):
+    """The value of a Python expression in the kernel."""
+    return notebook.python(f"import json; print(json.dumps({expression}))")
+
+
+def test_a_click_on_a_neuron_lights_its_cone(desk, show):
+    show("Wiring")
+    lit = f"JSON.stringify({PICTURE % CELLS['Wiring']}._fullData.slice(2, 5).map(trace => Array.from(trace.x || [])))"
+    before = desk.evaluate(lit)
+    traces = ask(desk, "[(list(map(float, t.x)), list(map(float, t.y)), [list(map(int, c)) for c in t.customdata])"
+                       " for t in wiring.figure.data[3:4]]")  # fmt: skip
+    xs, ys, nodes = traces[0]
+    at = nodes.index([1, 5])
+    desk.page.mouse.move(*desk.evaluate(PLACE, [CELLS["Wiring"], xs[at], ys[at]]))
+    desk.page.wait_for_timeout(200)
+    desk.page.mouse.down()
+    desk.page.mouse.up()
+    desk.wait_for(f"{lit} !== {json.dumps(before)}")
+    assert ask(desk, "[wiring.settings['layer'], wiring.settings['neuron'], wiring.data['cone_sizes'].tolist()]") == [
+        1, 5, [1, 2, 4],
+    ]  # fmt: skip
+
+
+def test_a_readers_zoom_survives_the_next_move_of_a_slider(desk, show):
+    cell = show("Density")
+    picture = PICTURE % CELLS["Density"]
+    ranges = f"['xaxis', 'yaxis'].map(axis => {picture}._fullLayout[axis].range)"
+    whole = desk.evaluate(ranges)
+    box = cell.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    left, top, width, height = (box[side] for side in ("x", "y", "width", "height"))
+    desk.page.mouse.move(left + 0.3 * width, top + 0.3 * height)
+    desk.page.mouse.down()
+    desk.page.mouse.move(left + 0.7 * width, top + 0.8 * height, steps=6)
+    desk.page.mouse.up()
+    desk.wait_for(f"JSON.stringify({ranges}) !== {json.dumps(json.dumps(whole, separators=(',', ':')))}")
+    desk.page.wait_for_timeout(500)
+    zoomed = desk.evaluate(ranges)
+    title = desk.evaluate(f"{picture}._fullLayout.title.text")
+    move(desk, cell.locator(".widget-slider", has_text=SLIDERS["Density"]).locator(".noUi-handle"))
+    desk.wait_for(f"{picture}._fullLayout.title.text !== {json.dumps(title)}")
+    await_rest(desk, CELLS["Density"])
+    assert desk.evaluate(ranges) == zoomed
+    assert abs(zoomed[0][1] - zoomed[0][0]) < 0.5 * abs(whole[0][1] - whole[0][0])
+
+
+def test_every_button_does_what_it_says(desk, show, chromium, tmp_path):
+    cell = show("Paths")
+
+    def press(name):
+        cell.get_by_role("button", name=name, exact=True).click()
+        desk.wait_idle()
+
+    opened = ask(desk, "paths.settings")
+    press("hold")
+    press("Lemma 1")
+    assert ask(desk, "(paths.settle(), paths.settings)[1]") == opened | ask(desk, "paths.presets['Lemma 1']")
+    ghosts = "[len(t.x) for t in paths.figure.data if (t.name or '').endswith('held')]"
+    assert any(ask(desk, ghosts))
+    press("menu")
+    press("copy settings")
+    copied = desk.evaluate("() => navigator.clipboard.readText()")
+    assert copied == ask(desk, "paths.copy_settings()") and copied.startswith("explore.PathsExplorer(radix_1=3")
+    with desk.page.expect_download(timeout=20_000) as download:
+        press("page")
+    download.value.save_as(tmp_path / "page.html")
+    press("reset")
+    assert ask(desk, "(paths.settle(), paths.settings)[1]") == opened
+    assert not any(ask(desk, ghosts))
+    assert opens_offline(chromium, tmp_path / "page.html") == 2
+
+
+def opens_offline(chromium, path):
+    """How many matrices a saved page shows beside its plotly picture; it may ask the network for nothing."""
+    page, asked = chromium.new_page(), []
+    try:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector(".js-plotly-plot .main-svg", state="attached", timeout=20_000)
+        assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+        return page.evaluate("() => [...document.images].filter(image => image.naturalWidth >= 36).length")
+    finally:
+        page.close()
+
+
+def test_play_runs_through_the_values(desk, show):
+    cell = show("Cone")
+    desk.python("cone.set(depth=1)")
+    cell.locator(".widget-play button").first.click()
+    depth = cell.locator(".widget-slider", has_text="depth L").locator(".noUi-handle")
+    desk.page.wait_for_function(
+        "handle => Number(handle.getAttribute('aria-valuenow')) === 8", arg=depth.element_handle()
+    )
+    desk.page.wait_for_timeout(300)
+    assert ask(desk, "(cone.settle(), cone.settings['depth'], len(cone.data['cone_sizes']))[1:]") == [8, 9]
+
+
+def test_every_explorer_paints_soon_after_a_key_and_no_step_is_long(desk, show, capsys):
+    told, slow = [], []
+    for name, label in SLIDERS.items():
+        cell, waits = show(name), []
+        desk.evaluate(RECORD)
+        handle = cell.locator(".widget-slider", has_text=label).locator(".noUi-handle").first
+        for _ in range(PRESSES):
+            move(desk, handle)
+            desk.wait_for("window.painted.length")
+            waits.append(desk.evaluate("() => window.painted[0] - window.pressed"))
+            desk.python(f"{name.lower()}.settle()")
+            desk.page.wait_for_timeout(120)
+        median = statistics.median(waits)
+        step = desk.python(f"explorer = {name.lower()}" + LONGEST_STEP)
+        told.append(f"{name}Explorer: {median:.0f} ms ({label}), longest step {step:.0f} ms")
+        slow += [told[-1]] * (median >= PAINTED_MS or step >= STEP_MS)
+    with capsys.disabled():
+        print(
+            f"\nkey press to first painted frame, median of {PRESSES}, wanted {TARGET_MS} ms; longest step of a stream"
+        )
+        print(*told, sep="\n")
+    assert slow == []

@@ -46,14 +46,23 @@ def outputs(path):
     return [cell["outputs"] for cell in cells if cell["cell_type"] == "code"]
 
 
-def test_a_figure_is_stored_as_plotly_json_and_png_and_twice_the_same(write):
+def test_a_figure_is_stored_as_json_and_png_an_explorer_as_png_and_its_call_and_twice_the_same(write):
     needs_browser()
-    path = write("import plotly.graph_objects as go", "go.Figure(go.Scatter(y=[1, 3, 2], uid='random'))")
+    path = write(
+        "import plotly.graph_objects as go\nfrom nbkit.explore import DensityExplorer",
+        "go.Figure(go.Scatter(y=[1, 3, 2], uid='random'))",
+        "DensityExplorer(radix_1=3)",
+    )
     assert storing.store_notebook(path)
     [figure] = outputs(path)[1]
     assert set(figure["data"]) == {"application/vnd.plotly.v1+json", "image/png"}
     assert figure["data"]["image/png"].startswith("iVBORw0KGgo")
     assert "uid" not in figure["data"]["application/vnd.plotly.v1+json"]["data"][0]
+    [explorer] = outputs(path)[2]
+    assert set(explorer["data"]) == {"image/png", "text/plain"}
+    assert explorer["data"]["image/png"].startswith("iVBORw0KGgo")
+    call = "DensityExplorer(radix_1=3, radix_2=8, width_0=1, width_1=1, width_2=1)"
+    assert explorer["data"]["text/plain"] == [call]
     stored = path.read_bytes()
     assert not storing.store_notebook(path)
     assert path.read_bytes() == stored

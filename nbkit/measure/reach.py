@@ -135,7 +135,7 @@ class _GatherPlan:
     The outputs are taken by falling in-degree, so that each rank is a prefix; `position` leads back to their order.
     """
 
-    inputs: list[torch.Tensor]
+    inputs: tuple[torch.Tensor, ...]
     position: torch.Tensor
 
     @classmethod
@@ -143,13 +143,14 @@ class _GatherPlan:
         """The plan, or None for a dense layer."""
         if _is_dense(layer):
             return None
-        degrees = layer.in_degrees()
-        _, sources = layer.edges_into(np.arange(layer.n_out))
+        starts, sources = layer.sources_by_target()
+        degrees = np.diff(starts)
         order = np.argsort(-degrees, kind="stable")
-        first = (np.cumsum(degrees) - degrees)[order]
-        lengths = np.searchsorted(-degrees[order], -np.arange(degrees.max()))
-        inputs = [torch.from_numpy(sources[first[:length] + k]).to(device) for k, length in enumerate(lengths)]
-        return cls(inputs, torch.from_numpy(np.argsort(order)).to(device))
+        first = starts[:-1][order]
+        lengths = np.searchsorted(-degrees[order], -np.arange(degrees.max())).tolist()
+        ranked = np.concatenate([first[:length] + k for k, length in enumerate(lengths)] or [first[:0]])
+        inputs = torch.from_numpy(sources[ranked].astype(np.int64, copy=False)).to(device)
+        return cls(inputs.split(lengths), torch.from_numpy(np.argsort(order)).to(device))
 
 
 def _advance(words: torch.Tensor, layer: Layer, plan: _GatherPlan | None) -> torch.Tensor:

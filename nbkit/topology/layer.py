@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
@@ -117,6 +118,11 @@ class Layer(ABC):
         """
         return np.unique(self.edges_into(nodes)[1])
 
+    def sources_by_target(self) -> tuple[np.ndarray, np.ndarray]:
+        """All edges by target: (starts, sources), the sources of output v being sources[starts[v] : starts[v + 1]]."""
+        _, sources = self.edges_into(np.arange(self.n_out))
+        return np.concatenate([[0], np.cumsum(self.in_degrees())]), sources
+
     def biadjacency(self) -> torch.Tensor:
         """The bool matrix (n_in, n_out) that is true where an edge runs.
 
@@ -185,8 +191,11 @@ class EdgeLayer(Layer):
                 f"EdgeLayer: every edge must be given once, got {len(sources) - self._by_source.nnz} twice. "
                 "Remove the repetitions."
             )
-        self._by_target: scipy.sparse.csr_array | None = None
         self._description = description
+
+    @cached_property
+    def _by_target(self) -> scipy.sparse.csr_array:
+        return self._by_source.T.tocsr()
 
     @property
     def n_edges(self) -> int:
@@ -200,9 +209,10 @@ class EdgeLayer(Layer):
         return _rows(self._by_source, check_nodes("successors", "nodes", nodes, self.n_in))
 
     def edges_into(self, nodes: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self._by_target is None:
-            self._by_target = self._by_source.T.tocsr()
         return _rows(self._by_target, check_nodes("predecessors", "nodes", nodes, self.n_out))
+
+    def sources_by_target(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._by_target.indptr.astype(np.int64), self._by_target.indices
 
     def out_degrees(self) -> np.ndarray:
         return np.diff(self._by_source.indptr).astype(np.int64)

@@ -74,7 +74,6 @@ def _fit_sigmoids(
     slopes = (12.0 * torch.randn(count, generator=generator, dtype=torch.float64)).requires_grad_()
     centres = torch.rand(count, generator=generator, dtype=torch.float64).requires_grad_()
     hidden, points, goal = Topology([dense_layer(1, count)]), torch.from_numpy(x)[:, None], torch.from_numpy(wanted)
-    optimizer = torch.optim.Adam([{"params": [slopes], "lr": 0.5}, {"params": [centres], "lr": 0.02}])
     ridge = 1e-9 * torch.eye(count, dtype=torch.float64)  # nearly equal sigmoids would make the equations singular
     for step in range(steps + 1):
         terms = evaluate_fnn(hidden, points, [slopes], [-slopes * centres])
@@ -83,6 +82,8 @@ def _fit_sigmoids(
         fit = terms @ alpha
         if step % _STEPS_A_FRAME == 0:
             yield step, fit.detach().numpy()
+        if not step:  # after the first frame: torch looks for its compilers the first time, which takes a second
+        optimizer = torch.optim.Adam([{"params": [slopes], "lr": 0.5}, {"params": [centres], "lr": 0.02}])
         if step < steps:
             optimizer.zero_grad()
             ((fit - goal) ** 2).mean().backward()

@@ -83,7 +83,7 @@ def _fit_sigmoids(
         if step % _STEPS_A_FRAME == 0:
             yield step, fit.detach().numpy()
         if not step:  # after the first frame: torch looks for its compilers the first time, which takes a second
-        optimizer = torch.optim.Adam([{"params": [slopes], "lr": 0.5}, {"params": [centres], "lr": 0.02}])
+            optimizer = torch.optim.Adam([{"params": [slopes], "lr": 0.5}, {"params": [centres], "lr": 0.02}])
         if step < steps:
             optimizer.zero_grad()
             ((fit - goal) ** 2).mean().backward()

@@ -63,7 +63,8 @@ def describe_device(device: str | torch.device | None = None) -> str:
         return f"{device} ({properties.name}, {format_bytes(properties.total_memory)})"
     if device.type == "mps":
         return "mps (Apple GPU, untried)"
-    return f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"cpu ({platform.machine()}, {threads} thread{'s' * (threads != 1)})"
 
 
 def memory_budget() -> int:

@@ -142,7 +142,9 @@ class Ledger:
             + f"{html.escape(row.correction + row.reason)}</td></tr>"
             for row in self.rows
         )
-        head = "".join(f"<th>{title}</th>" for title in ("claim", "where", "paper", "here", "agrees?"))
+        head = "".join(
+            f"<th style='text-align: left'>{title}</th>" for title in ("claim", "where", "paper", "here", "agrees?")
+        )
         return f"<table><tr>{head}</tr>{body}</table>"
 
 

@@ -35,7 +35,7 @@ class WiringExplorer(Explorer):
             Text("widths", "widths D", value=""),
         ],
         "cone": [
-            Slider("layer", "layer l", 0, MOST_LAYERS - 1, value=0),
+            Slider("layer", "layer l", 0, MOST_LAYERS, value=0),
             Slider("neuron", "neuron u", 0, 199_999, value=0),
             Slider("depth", "depth lit", 0, MOST_LAYERS, value=3, play=True),
         ],
@@ -51,15 +51,14 @@ class WiringExplorer(Explorer):
     def build(self) -> None:
         frame = next(self.stream(radices="2, 2, 2", widths="", layer=0, neuron=0, depth=3))
         self.figure = self.figure_widget(wiring_figure(frame["sizes"], frame["edges"]), ghosts=False)
+        self._sizes = frame["sizes"]
         for trace in self.figure.data[3:]:
             trace.on_click(self._clicked)
 
     def stream(self, *, radices: str, widths: str, layer: int, neuron: int, depth: int) -> Iterator[dict]:
         """One frame: the topology's sizes and edges, and the neuron's cone."""
         topology = typed_topology(radices, widths)
-        layer, depth = min(layer, len(topology) - 1), min(depth, len(topology))
-        neuron = min(neuron, topology.sizes[layer] - 1)
-        reached = cone(topology, neuron, layer=layer)[: max(0, depth - layer) + 1]
+        reached = list(cone(topology, neuron, layer=layer))[: depth + 1]
         empty = [np.zeros(0, dtype=np.int64)] * layer
         yield {
             "sizes": topology.sizes,
@@ -68,30 +67,37 @@ class WiringExplorer(Explorer):
             "cone_sizes": np.array([nodes.size for nodes in reached]),
             "neuron": neuron,
             "layer": layer,
+            "is_output": layer == len(topology),
             "density": topology.density,
             "n_paths": path_count(topology, 0, 0),
         }
 
     def draw(self, frame: dict) -> None:
-        self.figure.update_layout(**wiring_axes(frame["sizes"]))
+        if frame["sizes"] != self._sizes:  # axes that stay keep the reader's zoom
+            self._sizes = frame["sizes"]
+            self.figure.update_layout(**wiring_axes(frame["sizes"]))
         self.figure.redraw(wiring_traces(frame["sizes"], frame["edges"], lit_nodes=frame["lit"]))
+        sizes = ", ".join(map(str, frame["cone_sizes"][1:]))
+        told = "is an output" if frame["is_output"] else f"reaches {sizes or 'nobody: depth lit is 0'}"
         self.figure.retitle(
-            f"Neuron {frame['neuron']} of layer {frame['layer']} reaches "
-            f"{', '.join(map(str, frame['cone_sizes'][1:])) or 'nobody yet'}; density {frame['density']:.3g}, "
+            f"Neuron {frame['neuron']} of layer {frame['layer']} {told}; density {frame['density']:.3g}, "
             f"{frame['n_paths']} path{'s' * (frame['n_paths'] != 1)} from input 0 to output 0"
         )
 
     def admissible(self, settings: dict) -> dict:
         topology = typed_topology(settings["radices"], settings["widths"])
         last = len(topology)
-        layer = min(settings["layer"], last - 1)
-        return {"layer": range(last), "neuron": range(topology.sizes[layer]), "depth": range(last + 1)}
+        layer = min(settings["layer"], last)
+        return {
+            "layer": range(last + 1),
+            "neuron": range(topology.sizes[layer]),
+            "depth": range(last - layer + 1),
+        }
 
     def _clicked(self, trace: object, points: object, state: object) -> None:
         if points.point_inds:
             layer, neuron = trace.customdata[points.point_inds[0]]
-            if layer < len(self.data["sizes"]) - 1:
-                self.set(layer=int(layer), neuron=int(neuron))
+            self.set(layer=int(layer), neuron=int(neuron))
 
 
 _SECOND = {"none": 0, "N1": 1, "N1·N2": 2, "N1·N2·N3": 3}  # radices of the first system that the second repeats

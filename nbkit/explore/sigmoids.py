@@ -58,7 +58,7 @@ class SigmoidsExplorer(Explorer):
         self.grow("yaxis2", 0.8 * min(frame["errors"].values()), 1.0)
         sums = f"{terms} sigmoids come" if terms > 1 else "One sigmoid comes"
         self.figure.redraw(fit_traces(*_fit_arrays(frame)))
-        self.figure.retitle(f"{sums} within {error:.2g} of f everywhere")
+        self.figure.retitle(f"{sums} within {error:.2g} of f at all {len(frame['x'])} points")
 
 
 def _fit_arrays(frame: dict) -> tuple:

@@ -30,7 +30,10 @@ def parse_integers(who: str, name: str, text: str) -> tuple[int, ...]:
 
 def parse_systems(who: str, text: str) -> list[tuple[int, ...]]:
     """The mixed-radix systems of a text such as `2, 3; 3, 2`: a semicolon between systems."""
-    return [parse_integers(who, f"system {i}", part) for i, part in enumerate(text.split(";"), start=1)]
+    systems = [parse_integers(who, f"system {i}", part) for i, part in enumerate(text.split(";"), start=1)]
+    if () in systems:
+        raise NbkitError(f"{who}: system {systems.index(()) + 1} must have a radix, got nothing. Write it as 2, 3.")
+    return systems
 
 
 def typed_topology(radices: str, widths: str) -> Topology:
@@ -46,7 +49,7 @@ def typed_topology(radices: str, widths: str) -> Topology:
     topology = radix_net(systems, parse_integers("widths", "widths", widths) or None)
     if topology.n_edges > _MOST_WIRES:
         raise NbkitError(
-            f"radices: the wiring must have at most {_MOST_WIRES:,} wires to be drawn, got {topology.n_edges:,}. "
-            "Use smaller radices, or `mixed_radix` in a cell: it has no such limit."
+            f"radices, widths: the wiring must have at most {_MOST_WIRES:,} wires to be drawn, got {topology.n_edges:,}. "
+            "Use smaller ones, or `radix_net` in a cell: it has no such limit."
         )
     return topology

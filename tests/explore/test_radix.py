@@ -46,7 +46,7 @@ def test_text_that_is_no_integer_is_named(text):
 
 
 def test_the_lit_neurons_are_networkx_descendants(opened):
-    data = moved(opened(WiringExplorer), radices="2, 3; 3, 2; 3", layer=1, neuron=4, depth=4)
+    data = moved(opened(WiringExplorer), radices="2, 3; 3, 2; 3", layer=1, neuron=4, depth=3)
     topology = radix_net([(2, 3), (3, 2), (3,)])
     descendants = nx.descendants(topology.to_networkx(), (1, 4))
     for depth in range(2, 5):
@@ -74,11 +74,10 @@ def test_a_click_on_a_neuron_lights_its_cone(opened):
 
 def test_dependent_controls_offer_what_the_topology_has(opened):
     explorer = opened(WiringExplorer, radices="2, 3", neuron=5)
-    assert (explorer.controls["neuron"].max, explorer.controls["layer"].max, explorer.controls["depth"].max) == (
-        5,
-        1,
-        2,
-    )
+    offered = {name: explorer.controls[name].max for name in ("neuron", "layer", "depth")}
+    assert offered == {"neuron": 5, "layer": 2, "depth": 2}
+    moved(explorer, layer=2)
+    assert explorer.controls["depth"].max == 0 and explorer.data["cone_sizes"].tolist() == [1]
 
 
 def test_a_neuron_that_is_not_there_is_refused_with_the_range(opened):
@@ -93,7 +92,7 @@ def test_a_neuron_that_is_not_there_is_refused_with_the_range(opened):
     [
         ({"radices": "3, 3, x"}, "must be integers"),
         ({"radices": "1, 2"}, "at least 2"),
-        ({"radices": ""}, "length of at least 1"),
+        ({"radices": ""}, "system 1 must have a radix"),
         ({"radices": "2, 2; 3"}, "divisor of 4"),
         ({"widths": "1, 2"}, "one entry more"),
         ({"widths": "1, 0, 1, 1"}, "at least 1"),

@@ -148,9 +148,9 @@ def test_every_room_that_nbkit_offers_opens_and_no_other():
         nbkit.attic
 
 
-def test_citation_lists_the_five_papers():
+def test_citation_lists_the_five_papers_and_x_net():
     references = (ROOT / "CITATION.cff").read_text(encoding="utf-8").partition("references:")[2]
-    assert references.count("- type:") == 5
+    assert references.count("- type:") == 6
     for author in ("Robinett", "Price", "Esguerra", "Ganev", "Parhi"):
         assert f"family-names: {author}" in references
 

@@ -133,11 +133,12 @@ def _reach_title(frame: dict) -> str:
     full = [name for name, matrix in frame["reach"].items() if matrix.all()]
     where = f"{depth} layer{'s' * (depth > 1)} of degree {degree}, density {degree / n:.3g}"
     if full:
-        return f"After {where}: everyone hears everyone in {', '.join(full)}"
+        told = ", ".join(full) if len(full) <= 3 else f"{len(full)} of {len(frame['shown'])} families"
+        return f"After {where}: everyone hears everyone in {told}"
     if not frame["fractions"]:  # the families by chance are still to come
         return f"After {where}"
     most = f" d^L = {degree**depth} < {n}: no regular family can." if degree**depth < n else ""
-    return f"After {where}: nowhere does everyone hear everyone.{most}"
+    return f"After {where}: no family joins all pairs.{most}"
 
 
 _CONES = ("RadiX", "SAO shift", "SAO random", "SAO aligned", "X-Net Cayley")
@@ -169,6 +170,7 @@ class ConeExplorer(Explorer):
         self.figure = self.figure_widget(
             wiring_figure((16, 16), [layer.edge_index()], family="sao", height=self.height)
         )
+        self._sizes: tuple[int, ...] | None = None
         for trace in self.figure.data[3:5]:
             trace.on_click(lambda trace, points, _: self._clicked(trace, points))
         self.canvases["reach"] = MatrixCanvas(row_label="input u", column_label="node v", width=320, height=320)
@@ -192,7 +194,9 @@ class ConeExplorer(Explorer):
         self.figure.redraw(traces)
         colour = FAMILY_COLOURS[FAMILIES[frame["family"]]]
         self.figure.data[2].line.color = self.figure.data[4].marker.color = colour
-        self.figure.update_layout(**wiring_axes(frame["sizes"]))
+        if frame["sizes"] != self._sizes:  # axes that stay keep the reader's zoom
+            self._sizes = frame["sizes"]
+            self.figure.update_layout(**wiring_axes(frame["sizes"]))
         sizes = ", ".join(map(str, frame["cone_sizes"][1:]))
         self.figure.retitle(f"{frame['family']}: input {frame['neuron']} is heard by {sizes} nodes")
         canvas = self.canvases["reach"]

@@ -31,7 +31,7 @@ def fit_figure(
     Source:
         Robinett & Kepner 2019, equation (7).
     """
-    figure = make_subplots(1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.14)
+    figure = make_subplots(1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.2)
     colour = FAMILY_COLOURS["dense"]
     figure.add_trace(go.Scatter(name="f", mode="lines", line={"color": INK, "dash": "dash", "width": 1.6}), 1, 1)
     figure.add_trace(go.Scatter(name="G", mode="lines", line={"color": FAMILY_COLOURS["radix"], "width": 2}), 1, 1)
@@ -41,11 +41,9 @@ def fit_figure(
     figure.update_xaxes(title_text="x", range=[0, 1], col=1)
     figure.update_yaxes(title_text="f(x) dashed, G(x) solid", col=1)
     figure.update_xaxes(
-        title_text="number of terms N (log)", type="log", range=[-0.1, 1.6], tickvals=[1, 2, 4, 8, 16, 32], col=2
+        title_text="terms N (log)", type="log", range=[-0.1, 1.6], tickvals=[1, 2, 4, 8, 16, 32], col=2
     )
-    figure.update_yaxes(
-        title_text="largest error max |f − G| (log)", type="log", exponentformat="power", dtick=1, col=2
-    )
+    figure.update_yaxes(title_text="max |f − G| (log)", type="log", exponentformat="power", dtick=1, col=2)
     return dress(figure, title, height=height)
 
 

@@ -1,6 +1,5 @@
 """Reachability of several families side by side: small matrices left, the joined fraction by depth right."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,9 @@ from nbkit.figures.template import FAINT, INK, family_colour, palette
 
 __all__ = ["ReachPanel", "reach_figure", "reach_layout"]
 
-_LEFT, _GAP = 0.54, 0.14  # of the drawing area: the matrices, then room for the curves' axis title
-_TITLE = 0.084  # of the height above each panel, for its name and its percentage
+_LEFT, _GAP = 0.5, 0.16  # of the drawing area: the matrices, then room for the curves' axis title
+_TITLE = 0.07  # of the height above each panel, for its name and its percentage
+_ACROSS, _DOWN = 2, 3  # at most, at least: on a page of 1000 px a name is as wide as half of the left part
 _TOP = 1.22  # many curves end at 1, and their labels stand above one another
 _FIFTHS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _MOST_ENTRIES = 128  # a side: a panel has about as many px, and a browser that shrinks stripes invents others
@@ -59,6 +59,7 @@ def reach_figure(
     figure = curves_figure(curves, x_label="depth L", y_label="fraction of joined pairs", title=title, height=height)
     for number in range(2, len(panels) + 2):  # an axis without a trace is not drawn
         figure.add_trace(go.Scatter(x=(), y=(), hoverinfo="skip", xaxis=f"x{number}", yaxis=f"y{number}"))
+    figure.update_layout(margin_l=16, yaxis_title={"font": {"size": 13}, "standoff": 6})  # panels have no labels
     figure.update_layout(xaxis_domain=[_LEFT + _GAP, 1], yaxis_range=[-0.02, _TOP], yaxis_tickvals=_FIFTHS)
     return figure.update_layout(**reach_layout(panels, depth=depth))
 
@@ -72,8 +73,8 @@ def reach_layout(panels: Sequence[ReachPanel], *, depth: int) -> dict[str, objec
         NbkitError: a matrix without entries, an unknown family.
     """
     n_shown = max(1, sum(panel.is_shown for panel in panels))
-    across = math.ceil(math.sqrt(n_shown))
-    down = -(-n_shown // across)
+    across = min(n_shown, _ACROSS)
+    down = max(_DOWN, -(-n_shown // across))
     here = {"type": "line", "x0": depth, "x1": depth, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain"}
     layout = {
         "images": [],
@@ -105,7 +106,7 @@ def _place(
     layout["annotations"].append(_heading(panel, x[0], y[1]))
     if panel.note:
         middle = {"xref": f"x{number} domain", "yref": f"y{number} domain", "x": 0.5, "y": 0.5, "showarrow": False}
-        layout["annotations"].append({**middle, "text": panel.note, "font": {"size": 11}})
+        layout["annotations"].append({**middle, "text": panel.note, "font": {"size": 10}})
     if panel.matrix is not None:
         corner = {"xref": f"x{number}", "yref": f"y{number}", "x": -0.5, "y": -0.5, "sizex": n_out, "sizey": n_in}
         source = png_address(_shrunk_png(as_matrix("reach_figure", panel.matrix) != 0))
@@ -125,7 +126,7 @@ def _shrunk_png(matrix: np.ndarray) -> bytes:
 
 def _heading(panel: ReachPanel, x: float, y: float) -> dict[str, object]:
     share = "" if panel.matrix is None else f"<br><b>{_percent(as_matrix('reach_figure', panel.matrix).mean())}</b>"
-    font = {"size": 11.5, "color": family_colour("reach_figure", panel.family)}
+    font = {"size": 10.5, "color": family_colour("reach_figure", panel.family)}
     where = {"xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": "left", "yanchor": "bottom"}
     return {**where, "text": f"{panel.name}{share}", "font": font, "align": "left", "showarrow": False}
 

@@ -46,7 +46,8 @@ CARD = "#FDFCFA"
 MAGNITUDE = [[i / (len(sequential.Cividis) - 1), colour] for i, colour in enumerate(sequential.Cividis)]
 SIGNED = [[0.0, "#0072B2"], [0.5, "#FFFFFF"], [1.0, "#D55E00"]]
 
-_TITLE_LINE, TITLE_LINE_PX = 74, 21  # characters that fit a line of the title, height of that line
+# characters and height of a line of the title: at its font size they fit the picture on a page of 1000 px, 516 px
+_TITLE_LINE, TITLE_LINE_PX = 58, 21
 
 _AXIS = {
     "gridcolor": "#E8E4DB",
@@ -63,7 +64,7 @@ pio.templates["nbkit"] = go.layout.Template(
         "paper_bgcolor": CARD,
         "plot_bgcolor": CARD,
         "font": {"family": "system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif", "size": 13, "color": INK},
-        "title": {"x": 0, "xref": "container", "xanchor": "left", "font": {"size": 16}, "pad": {"l": 14}},
+        "title": {"x": 0, "xref": "container", "xanchor": "left", "font": {"size": 15}, "pad": {"l": 14}},
         "colorway": list(FAMILY_COLOURS.values()),
         "xaxis": _AXIS,
         "yaxis": _AXIS,
@@ -86,7 +87,8 @@ def dress(figure: go.Figure, title: str, *, height: int, right: int = 24, **layo
     """
     text = wrapped_title(title)
     lines = text.count("<br>") + 1 if text else 0
-    first = 16 + 10 * max(0, lines - 1)  # plotly lifts a title of several lines by half of what it adds
+    # plotly lifts a title of several lines by half of what it adds; one that comes later has two
+    first = 16 + 10 * max(0, (lines or 2) - 1)
     figure.update_layout(
         template="nbkit",
         title={"text": text, "y": 1 - first / height, "yanchor": "top"},

@@ -162,12 +162,12 @@ class SpectralGap:
 
     @property
     def statement(self) -> str:
-        """The verdict in a sentence."""
-        numbers = f"s1 = {self.first:.4g}, s2 = {self.second:.4g}, bound {self.bound:.4g}"
+        """The verdict in a sentence; λ1 and λ2 are `first` and `second`, eigenvalues of the bipartite graph."""
+        numbers = f"λ1 = {self.first:.4g}, λ2 = {self.second:.4g}, bound {self.bound:.4g}"
         if self.n_components > 1:
             return f"{self.n_components} separate components: no gap, no expander as a whole ({numbers})."
         if not self.is_regular:
-            return f"connected, but not regular: the Ramanujan bound does not apply ({numbers})."
+            return f"connected, not regular: the Ramanujan bound does not apply ({numbers})."
         return f"connected and {'' if self.is_ramanujan else 'not '}Ramanujan ({numbers})."
 
 

@@ -217,3 +217,26 @@ def test_the_title_denies_reach_only_to_regular_families(opened):
     explorer.set(show="SAO placements", depth=16)
     explorer.settle()
     assert "everyone hears everyone in SAO shift" in explorer.figure.layout.title.text.replace("<br>", " ")
+
+
+def test_every_title_of_a_layer_or_of_full_families_has_at_most_two_lines(opened):
+    explorer = opened(GapExplorer)
+    for family in families.SINGLES:
+        explorer.set(family=family)
+        explorer.settle()
+        assert explorer.figure.layout.title.text.count("<br>") <= 1, family
+    for depth in (3, 16):
+        explorer = opened(ReachExplorer, n=256, degree=4, depth=depth)
+        assert explorer.figure.layout.title.text.count("<br>") <= 1, depth
+    assert "of 7 families" in explorer.figure.layout.title.text.replace("<br>", " ")
+
+
+def test_a_zoomed_cone_stays_zoomed_until_the_sizes_change(opened):
+    explorer = opened(ConeExplorer, n=16, degree=2, neuron=3, depth=3)
+    explorer.figure.layout.yaxis.range = [9.5, 2.5]
+    explorer.set(neuron=5)
+    explorer.settle()
+    assert explorer.figure.layout.yaxis.range == (9.5, 2.5)
+    explorer.set(depth=4)
+    explorer.settle()
+    assert explorer.figure.layout.yaxis.range != (9.5, 2.5)

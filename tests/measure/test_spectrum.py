@@ -116,7 +116,7 @@ def test_an_sao_layer_of_several_blocks_has_no_gap_and_is_not_ramanujan(degree):
 def test_a_dense_layer_has_second_value_zero_and_is_ramanujan():
     gap = spectral_gap(dense_layer(4, 9))
     assert (gap.first, gap.second) == pytest.approx((6, 0), abs=1e-12)
-    assert gap.is_ramanujan and gap.statement.startswith("connected and Ramanujan")
+    assert gap.is_ramanujan and gap.statement.startswith("connected and Ramanujan (λ1 = ")
 
 
 def test_a_layer_with_one_value_has_second_value_zero():

@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets
 
 from nbkit.errors import NbkitError
+from nbkit.explore.listed import ListedSlider, fit
 
 __all__ = ["Choice", "Control", "LogSlider", "Slider", "Text", "Toggle"]
 
@@ -88,11 +89,11 @@ class Slider(Control):
         return all(isinstance(number, int) for number in (self.low, self.high, self.step))
 
     def widget(self) -> ipywidgets.Widget:
-        common = {"description": self.label, "layout": _LAYOUT, "style": _STYLE}
+        common = {"description": self.label, "style": _STYLE}
         if self.values is not None:
-            return ipywidgets.SelectionSlider(options=self.values, value=self.value, **common)
+            return ListedSlider(self.values, self.value, **common)
         make = ipywidgets.IntSlider if self.is_whole else ipywidgets.FloatSlider
-        return make(value=self.value, min=self.low, max=self.high, step=self.step, **common)
+        return make(value=self.value, min=self.low, max=self.high, step=self.step, layout=_LAYOUT, **common)
 
     def check(self, who: str, value: Any) -> Any:
         if self.values is not None:
@@ -111,13 +112,10 @@ class Slider(Control):
         if self.values is not None:
             options = tuple(self.values if values is None else values)
             if widget.options != options:
-                with widget.hold_sync():
-                    widget.options, widget.value = options, value
+                widget.offer(options, value)
         else:
             low, high = (self.low, self.high) if values is None else (min(values), max(values))
-            if (widget.min, widget.max) != (low, high):
-                with widget.hold_trait_notifications(), widget.hold_sync():
-                    widget.min, widget.max, widget.value = low, high, value
+            fit(widget, low, high, value)
         super().offer(widget, values, value)
 
 

@@ -88,7 +88,11 @@ def _literal(value: Any) -> str:
 
 
 def frame_csv(frame: Mapping[str, Any] | None) -> str:
-    """A frame as CSV: one column an array; a matrix has one column for each of its columns; short ones end empty."""
+    """A frame as CSV: one column an array; short ones end empty.
+
+    Of a matrix the longest side goes down, so that a list of edges, (2, n), has two columns: "edges[0,:]", "edges[1,:]";
+    a matrix as high as wide has one column for each of its own, "m[0]".
+    """
     columns = list(_columns(frame or {}))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -112,8 +116,10 @@ def _columns(frame: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
         if array.ndim < 2:
             yield name, array.reshape(-1).tolist()
         else:
-            for index in np.ndindex(array.shape[1:]):
-                yield f"{name}[{','.join(map(str, index))}]", array[(slice(None), *index)].tolist()
+            down = int(np.argmax(array.shape))
+            for index in np.ndindex(array.shape[:down] + array.shape[down + 1 :]):
+                place = [*map(str, index[:down]), *([":"] if down else []), *map(str, index[down:])]
+                yield f"{name}[{','.join(place)}]", np.moveaxis(array, down, 0)[(slice(None), *index)].tolist()
 
 
 def standalone_page(figure: go.Figure | None, canvases: Mapping[str, Any], title: str) -> str:

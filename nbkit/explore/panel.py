@@ -10,6 +10,7 @@ import ipywidgets
 from ipywidgets import Button, HBox, ToggleButton, VBox
 
 from nbkit.explore.controls import Control, Slider
+from nbkit.explore.listed import ListedSlider
 
 __all__ = ["Panel", "close_widgets"]
 
@@ -97,14 +98,10 @@ class Panel:
         return seen
 
     def _play(self, control: Slider, slider: ipywidgets.Widget) -> ipywidgets.Widget:
-        if control.values is not None:
-            play = ipywidgets.Play(min=0, max=len(control.values) - 1, interval=PLAY_INTERVAL_MS)
-            pairs = [("index", "value")]
-        else:
-            play = ipywidgets.Play(min=control.low, max=control.high, step=control.step, interval=PLAY_INTERVAL_MS)
-            pairs = [("value", "value"), ("min", "min"), ("max", "max")]
-        # both ways; the first in a pair is the one that tells the other where to start
-        self._links += [ipywidgets.jslink((slider, theirs), (play, own)) for theirs, own in pairs]
+        track = slider.slider if isinstance(slider, ListedSlider) else slider
+        play = ipywidgets.Play(min=track.min, max=track.max, step=track.step, interval=PLAY_INTERVAL_MS)
+        # both ways; the slider comes first and tells the button where to start
+        self._links += [ipywidgets.jslink((track, what), (play, what)) for what in ("value", "min", "max")]
         play.layout.margin = "0 0 0 96px"
         return play
 

@@ -25,7 +25,7 @@ _CONFIG = {
 
 
 class Picture(go.FigureWidget):
-    """A FigureWidget made of `figure`; every line has an empty twin behind all lines, which `hold` fills.
+    """A FigureWidget made of `figure`; every line has an empty twin, which `hold` fills.
 
     The twins come after the figure's own traces, so that `data[i]` stays what it was.
     """
@@ -42,6 +42,7 @@ class Picture(go.FigureWidget):
         figure.add_traces([_ghost(figure.data[i]) for i in self._sources])
         figure.update_layout(autosize=True, width=None, height=figure.layout.height or height, uirevision="kept")
         super().__init__(figure)
+        self._made = {axis: self.layout[axis].range for axis in self.layout if axis[1:5] == "axis"}
         self._config = _CONFIG
         self.observe(self._view_came, "_view_count")
         self.observe(self._view_spoke, "_js2py_traceDeltas")
@@ -65,7 +66,9 @@ class Picture(go.FigureWidget):
         with self.batch_update():
             for position, source in enumerate(self._sources):
                 ghost, trace = self.data[self._first_ghost + position], self.data[source]
-                ghost.x, ghost.y = (trace.x, trace.y) if held else ((), ())
+                x, y = (trace.x, trace.y) if held else ((), ())
+                line, marker = _colours(trace)
+                ghost.update(x=x, y=y, line=line, marker=marker)
 
     def grow(self, axis: str, low: float, high: float) -> None:
         """Widen an axis ("xaxis", "yaxis2", ...) until it shows low to high, in data units; it never shrinks."""
@@ -83,9 +86,19 @@ class Picture(go.FigureWidget):
                 part.range = self._assigned[axis] = extent
 
     def forget_axes(self) -> None:
-        """Let the axes start again with what is drawn next."""
+        """Let the axes start again with what is drawn next; a reader's zoom goes."""
+        grown = set(self._extents)
         self._extents.clear()
         self._assigned.clear()
+        for axis, made in self._made.items():
+            part = self.layout[axis]
+            if axis in grown or (part.range == made and part.autorange is not True):
+                continue
+            if made is not None:
+                part.range = made
+            elif part.range is not None:
+                part.update(range=None, autorange=None)  # or a second reset would say nothing new
+                part.autorange = True
 
     def refresh(self) -> None:
         """Say again what is drawn to whoever opens the picture from here on; plotly says it only when made."""
@@ -123,10 +136,18 @@ class Picture(go.FigureWidget):
 
 
 def _ghost(trace: go.Scatter) -> go.Scatter:
-    colour = trace.line.color or GHOST_COLOUR
-    marker = {"color": trace.marker.color if isinstance(trace.marker.color, str) else colour, "size": trace.marker.size}
+    # no zorder: plotly would draw the axes a second time, without their images
+    line, marker = _colours(trace)
     return go.Scatter(
-        x=(), y=(), mode=trace.mode, xaxis=trace.xaxis, yaxis=trace.yaxis, opacity=0.38, marker=marker,
-        line={"color": colour, "width": trace.line.width, "shape": trace.line.shape, "dash": trace.line.dash},
-        name=f"{trace.name or ''} held".strip(), showlegend=False, hoverinfo="skip", zorder=-1,
+        x=(), y=(), mode=trace.mode, xaxis=trace.xaxis, yaxis=trace.yaxis, opacity=0.38,
+        marker={**marker, "size": trace.marker.size},
+        line={**line, "width": trace.line.width, "shape": trace.line.shape, "dash": trace.line.dash},
+        name=f"{trace.name or ''} held".strip(), showlegend=False, hoverinfo="skip",
     )  # fmt: skip
+
+
+def _colours(trace: go.Scatter) -> tuple[dict[str, str], dict[str, str]]:
+    """What colours a ghost's line and markers have: those of its line now."""
+    colour = trace.line.color or GHOST_COLOUR
+    marker = trace.marker.color if isinstance(trace.marker.color, str) else colour
+    return {"color": colour}, {"color": marker}

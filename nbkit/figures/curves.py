@@ -120,10 +120,20 @@ def _line(curve: Curve, colour: str) -> go.Scatter:
     return go.Scatter(name=curve.name, mode=mode, line=line, marker=marker, opacity=style.get("opacity", 1.0))
 
 
-def curve_traces(curves: Sequence[Curve], *, log_x: bool = False, log_y: bool = False) -> list[dict[str, object]]:
+def curve_traces(
+    curves: Sequence[Curve],
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    y_range: tuple[float, float] | None = None,
+) -> list[dict[str, object]]:
     """What the traces of `curves_figure` hold: n bands, n lines, then the labels at the lines' ends.
 
     `for trace, values in zip(figure.data, curve_traces(...)): trace.update(values)` moves an existing picture.
+
+    Args:
+        curves, log_x, log_y: as `curves_figure`.
+        y_range: what the y axis shows, where it is fixed, so that labels keep apart on it.
 
     Raises:
         NbkitError: as `curves_figure`.
@@ -134,7 +144,7 @@ def curve_traces(curves: Sequence[Curve], *, log_x: bool = False, log_y: bool = 
     bands = [_band(curve, x, y, log_y) for curve, (x, y) in zip(curves, points, strict=True)]
     ends = [(x[np.isfinite(y)][-1:], y[np.isfinite(y)][-1:]) for x, y in points]
     there = [i for i, (x, _) in enumerate(ends) if x.size]
-    heights = [y for _, y in points]
+    heights = [y for _, y in points] if y_range is None else [np.array(y_range, dtype=np.float64)]
     places = label_places([ends[i][1][0] for i in there], heights, log=log_y)
     labels = {
         "x": np.array([ends[i][0][0] for i in there]),
@@ -152,7 +162,8 @@ def label_places(
 
     Args:
         ends: (n,) the last y of each line.
-        heights: everything drawn, for the span of the axis.
+        heights: everything drawn, or the ends of the axis; where all of it is as good as equal, labels keep apart as on
+            an axis from 0, or of one decade.
         log: the axis is logarithmic.
         height: of the drawing area, in px.
 
@@ -163,7 +174,8 @@ def label_places(
         return np.empty(0)
     scale, back = (np.log10, lambda value: 10.0**value) if log else (np.asarray, np.asarray)
     drawn = np.concatenate([scale(y[np.isfinite(y)]) for y in heights])
-    gap = np.ptp(drawn) * _LABEL_PX / height
+    span, least = np.ptp(drawn), 1.0 if log else np.abs(drawn).max() or 1.0
+    gap = (span if span > 1e-3 * least else least) * _LABEL_PX / height
     wanted = np.asarray(scale(np.asarray(ends, dtype=np.float64)))
     order = np.argsort(wanted, kind="stable")
     offsets = gap * np.arange(len(order))

@@ -59,6 +59,8 @@ _AXIS = {
     "title": {"standoff": 10},
 }
 
+_NO_BUTTONS = ["sendChartToCloud"]  # it uploads the picture
+
 pio.templates["nbkit"] = go.layout.Template(
     layout={
         "paper_bgcolor": CARD,
@@ -71,7 +73,7 @@ pio.templates["nbkit"] = go.layout.Template(
         "hoverlabel": {"bgcolor": CARD, "font": {"color": INK}},
         "showlegend": False,
         "colorscale": {"sequential": MAGNITUDE, "diverging": SIGNED},
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98", "activecolor": INK},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98", "activecolor": INK, "remove": _NO_BUTTONS},
     }
 )
 

@@ -2,9 +2,11 @@
 
 import ipywidgets
 import pytest
+import traitlets
 
 from nbkit.errors import NbkitError
 from nbkit.explore import Choice, LogSlider, Slider, Text, Toggle
+from nbkit.explore.listed import ListedSlider, fit
 from nbkit.explore.panel import close_widgets
 
 DEGREE = Slider("degree", "degree d", values=(2, 4, 8), value=4)
@@ -31,7 +33,7 @@ def made():
 @pytest.mark.parametrize(
     ("control", "kind", "start"),
     [
-        (DEGREE, ipywidgets.SelectionSlider, 4),
+        (DEGREE, ListedSlider, 4),
         (DEPTH, ipywidgets.IntSlider, 5),
         (SCALE, ipywidgets.FloatSlider, 0.0),
         (DENSITY, ipywidgets.FloatLogSlider, 0.1),
@@ -102,3 +104,24 @@ def test_the_nearest_admissible_value_stands_in_for_a_wish():
 def test_a_slider_needs_a_range_or_values():
     with pytest.raises(TypeError, match="either low and high, or values"):
         Slider("depth", "depth L")
+
+
+def test_a_listed_slider_follows_its_track_and_refuses_what_it_does_not_offer(made):
+    widget, seen = made(DEGREE), []
+    widget.observe(lambda change: seen.append(change["new"]), "value")
+    widget.slider.value = 2
+    assert (widget.value, seen) == (8, [8])
+    with pytest.raises(traitlets.TraitError, match="Invalid selection: 3"):
+        widget.value = 3
+    DEGREE.offer(widget, (8,), 8)
+    widget.slider.value = 1  # a track has two ends even for one value
+    assert (widget.value, widget.slider.value, widget.slider.disabled) == (8, 0, True)
+
+
+@pytest.mark.parametrize(("bounds", "value"), [((0, 3), 0), ((0, 30), 27), ((20, 30), 25), ((0, 12), 5)])
+def test_a_slider_never_shows_a_value_outside_its_range_on_the_way_to_new_ones(made, bounds, value):
+    widget, told = made(DEPTH), []
+    widget.observe(lambda _: told.append((widget.min, widget.value, widget.max)), ["min", "value", "max"])
+    fit(widget, *bounds, value)
+    assert (widget.min, widget.max, widget.value) == (*bounds, value)
+    assert all(low <= shown <= high and shown in (5, value) for low, shown, high in told)

@@ -515,6 +515,17 @@ def test_a_zoomed_reader_keeps_the_zoom_until_reset(explore):
     assert explorer.figure.layout.yaxis.range == (0, 2)
 
 
+def test_reset_forgets_a_zoom_on_axes_that_never_grow_each_time(explore):
+    explorer = explore()
+    explorer.settle()
+    layout, made = explorer.figure.layout, explorer.figure.layout.xaxis.range
+    for _ in range(2):
+        layout.xaxis.range = (0.2, 0.4)  # as the browser reports it
+        explorer.reset()
+        explorer.settle()
+        assert (layout.xaxis.range, layout.xaxis.autorange) == (made, True if made is None else None)
+
+
 def test_hold_keeps_the_present_line_as_a_ghost_and_the_traces_stay_as_many(explore):
     explorer = explore(height=2)
     explorer.settle()
@@ -524,6 +535,11 @@ def test_hold_keeps_the_present_line_as_a_ghost_and_the_traces_stay_as_many(expl
     explorer.settle()
     ghost = explorer.figure.data[2]
     assert (ghost.y[0], explorer.figure.data[0].y[0]) == (2, 5)
+    assert ghost.zorder is None  # with one, plotly draws the axes twice and loses their images
+    explorer._panel.hold.value = False
+    explorer.figure.data[0].line.color = "#123456"
+    explorer._panel.hold.value = True
+    assert (ghost.line.color, ghost.y[0]) == ("#123456", 5)
     explorer._panel.hold.value = False
     assert len(explorer.figure.data[2].y) == 0
     assert len(explorer.figure.data) == n_traces
@@ -586,6 +602,14 @@ def test_lists_of_unequal_arrays_and_words_have_columns_too():
         ["1", "1", "", ""],
         ["2", "", "", ""],
     ]
+
+
+def test_a_list_of_edges_goes_down_the_page_and_not_across_it():
+    edges = np.array([[0, 0, 1], [4, 5, 6]])
+    rows = list(csv.reader(io.StringIO(frame_csv({"edges": edges}))))
+    assert rows == [["edges[0,:]", "edges[1,:]"], ["0", "4"], ["0", "5"], ["1", "6"]]
+    deep = frame_csv({"curves": np.arange(12).reshape(2, 3, 2)}).splitlines()
+    assert deep == ['"curves[0,:,0]","curves[0,:,1]","curves[1,:,0]","curves[1,:,1]"', "0,1,6,7", "2,3,8,9", "4,5,10,11"]
 
 
 def test_the_page_needs_no_network(explore):
@@ -659,7 +683,7 @@ def test_play_moves_its_slider_in_the_browser_and_is_closed_with_the_rest():
     linked = [(w.source, w.target) for w in WIDGETS.values() if type(w).__name__ == "Link"]
     pairs = {(source[0].description, source[1], target[1]) for source, target in linked}
     explorer.close()
-    assert pairs == {("a", "value", "value"), ("a", "min", "min"), ("a", "max", "max"), ("b", "index", "value")}
+    assert pairs == {(label, what, what) for label in "ab" for what in ("value", "min", "max")}
     assert len(WIDGETS) == before
 
 

@@ -79,6 +79,19 @@ def test_labels_never_cover_each_other_and_keep_the_order_of_their_lines(log):
     assert np.array_equal(np.argsort(placed, kind="stable"), np.argsort(ends, kind="stable"))
 
 
+@pytest.mark.parametrize(("value", "log", "span"), [(2.0, False, 2.0), (0.0, False, 1.0), (50.0, True, 1.0)])
+def test_labels_keep_apart_where_all_that_is_drawn_is_equal(value, log, span):
+    places = label_places([value] * 5, [np.full(3, value)], log=log)
+    placed = np.log10(places) if log else places
+    assert np.allclose(np.diff(placed), span * 17 / 300)
+
+
+def test_labels_keep_apart_on_the_axis_that_is_shown():
+    curves = [Curve(name, X, np.full(len(X), 0.5) + 1e-9) for name in "abc"]
+    labels = curve_traces(curves, y_range=(0.0, 3.0))[-1]
+    assert np.allclose(np.diff(labels["y"]), 3.0 * 17 / 300)
+
+
 def test_labels_with_room_stay_at_their_lines():
     assert np.allclose(label_places([1.0, 5.0, 9.0], [np.array([0.0, 10.0])]), [1, 5, 9])
 
@@ -215,3 +228,7 @@ def test_figures_need_neither_torch_nor_widgets():
     code = "import sys, nbkit.figures; print(sorted({'torch', 'ipywidgets', 'anywidget'} & set(sys.modules)))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert output.stdout.strip() == "[]"
+
+
+def test_no_picture_may_upload_itself():
+    assert "sendChartToCloud" in figure_of(Curve("a", X, X)).layout.template.layout.modebar.remove

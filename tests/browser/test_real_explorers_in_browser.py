@@ -162,6 +162,7 @@ def opens_offline(chromium, path):
         page.goto(path.as_uri())
         page.wait_for_selector(".js-plotly-plot .main-svg", state="attached", timeout=20_000)
         assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+        assert page.locator('.modebar-btn[data-title^="Share"]').count() == 0
         return page.evaluate("() => [...document.images].filter(image => image.naturalWidth >= 36).length")
     finally:
         page.close()
@@ -201,3 +202,100 @@ def test_every_explorer_paints_soon_after_a_key_and_no_step_is_long(desk, show, 
         )
         print(*told, sep="\n")
     assert slow == []
+
+
+def slider_of(cell, label):
+    return cell.locator(".widget-slider", has_text=label).first
+
+
+def shown(desk, explorer, cell, labels):
+    """The settings once all is at rest, with what the handles of the whole-number sliders show."""
+    await_rest(desk, CELLS[explorer])
+    desk.page.wait_for_timeout(500)
+    at = {
+        name: int(float(slider_of(cell, label).locator(".noUi-handle").get_attribute("aria-valuenow")))
+        for name, label in labels.items()
+    }
+    return ask(desk, f"({explorer.lower()}.settle(), {explorer.lower()}.settings)[1]"), at
+
+
+@pytest.mark.parametrize(
+    ("explorer", "before", "label", "preset"),
+    [
+        ("Cone", {"n": 27, "degree": 3}, "neuron u", "Fig. 3"),
+        ("Wiring", {"radices": "16, 16, 16"}, "neuron u", "Fig. 1"),
+    ],
+)
+def test_a_preset_after_a_drag_lands_on_its_own_settings(desk, show, explorer, before, label, preset):
+    cell, name = show(explorer), explorer.lower()
+    desk.python(f"{name}.set(**{before!r}); {name}.settle()")
+    await_rest(desk, CELLS[explorer])
+    desk.drag(slider_of(cell, label), moves=10, stop=0.7)
+    await_rest(desk, CELLS[explorer])
+    dragged = ask(desk, f"{name}.settings['neuron']")
+    assert dragged > 15
+    cell.get_by_role("button", name=preset, exact=True).click()
+    wanted = ask(desk, f"{name}.presets[{preset!r}]")
+    settings, at = shown(desk, explorer, cell, {"neuron": label})
+    assert settings == wanted and at == {"neuron": wanted["neuron"]}
+    desk.python(f"{name}.set(**{before | {'neuron': dragged}!r})")
+    settings, at = shown(desk, explorer, cell, {"neuron": label})
+    assert settings["neuron"] == at["neuron"] == dragged
+
+
+def test_a_listed_slider_follows_when_other_values_are_offered(desk, show):
+    cell = show("Gap")
+    degree = slider_of(cell, "degree d")
+    readout = degree.locator("xpath=..").locator(".widget-label.widget-readout")
+    desk.python("gap.set(family='SAO', n=81, degree=3); gap.settle()")
+    await_rest(desk, CELLS["Gap"])
+    assert readout.inner_text() == "3"
+    desk.python("gap.set(family='3 × 3 convolution', n=256); gap.settle()")
+    await_rest(desk, CELLS["Gap"])
+    assert readout.inner_text() == "9" and ask(desk, "gap.settings['degree']") == 9
+    desk.python("gap.set(family='random regular', n=256, degree=4); gap.settle()")
+    last = ask(desk, "gap.controls['degree'].options[-1]")
+    await_rest(desk, CELLS["Gap"])
+    desk.drag(degree, moves=10)
+    await_rest(desk, CELLS["Gap"])
+    assert (ask(desk, "gap.settings['degree']"), readout.inner_text()) == (last, str(last))
+    degree.locator(".noUi-handle").press("ArrowLeft")
+    await_rest(desk, CELLS["Gap"])
+    before = ask(desk, "gap.controls['degree'].options[-2]")
+    assert (ask(desk, "gap.settings['degree']"), readout.inner_text()) == (before, str(before))
+
+
+def test_hold_leaves_every_matrix_in_the_picture(desk, show):
+    cell = show("Reach")
+    images = cell.locator(".js-plotly-plot .imagelayer image, .js-plotly-plot .layer-below image")
+    before = images.count()
+    assert before >= 7
+    cell.get_by_role("button", name="hold", exact=True).click()
+    await_rest(desk, CELLS["Reach"])
+    desk.page.wait_for_timeout(500)
+    assert images.count() == before and images.last.is_visible()
+
+
+@pytest.mark.parametrize("explorer", ["Reach", "Density"])
+def test_reset_forgets_the_readers_zoom_on_every_axis_each_time(desk, show, explorer):
+    cell = show(explorer)
+    axes = f"""JSON.stringify(Object.entries({PICTURE % CELLS[explorer]}._fullLayout)
+        .filter(([name]) => /^[xy]axis/.test(name)).map(([name, axis]) => [name, axis.range]))"""
+    whole = desk.evaluate(axes)
+    for _ in range(2):
+        box = cell.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+        left, top, width, height = (box[side] for side in ("x", "y", "width", "height"))
+        desk.page.mouse.move(left + 0.3 * width, top + 0.3 * height)
+        desk.page.mouse.down()
+        desk.page.mouse.move(left + 0.7 * width, top + 0.8 * height, steps=6)
+        desk.page.mouse.up()
+        desk.wait_for(f"{axes} !== {json.dumps(whole)}")
+        desk.page.wait_for_timeout(500)
+        desk.python(f"{explorer.lower()}.reset(); {explorer.lower()}.settle()")
+        desk.wait_for(f"{axes} === {json.dumps(whole)}")
+
+
+def test_no_picture_offers_to_upload_itself(desk, show):
+    cell = show("Density")
+    titles = [button.get_attribute("data-title") for button in cell.locator(".modebar-btn").all()]
+    assert any(title.startswith("Download") for title in titles) and not any("Share" in title for title in titles)

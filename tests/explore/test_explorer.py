@@ -609,7 +609,12 @@ def test_a_list_of_edges_goes_down_the_page_and_not_across_it():
     rows = list(csv.reader(io.StringIO(frame_csv({"edges": edges}))))
     assert rows == [["edges[0,:]", "edges[1,:]"], ["0", "4"], ["0", "5"], ["1", "6"]]
     deep = frame_csv({"curves": np.arange(12).reshape(2, 3, 2)}).splitlines()
-    assert deep == ['"curves[0,:,0]","curves[0,:,1]","curves[1,:,0]","curves[1,:,1]"', "0,1,6,7", "2,3,8,9", "4,5,10,11"]
+    assert deep == [
+        '"curves[0,:,0]","curves[0,:,1]","curves[1,:,0]","curves[1,:,1]"',
+        "0,1,6,7",
+        "2,3,8,9",
+        "4,5,10,11",
+    ]
 
 
 def test_the_page_needs_no_network(explore):

@@ -40,9 +40,7 @@ def fit_figure(
         trace.update(values)
     figure.update_xaxes(title_text="x", range=[0, 1], col=1)
     figure.update_yaxes(title_text="f(x) dashed, G(x) solid", col=1)
-    figure.update_xaxes(
-        title_text="terms N (log)", type="log", range=[-0.1, 1.6], tickvals=[1, 2, 4, 8, 16, 32], col=2
-    )
+    figure.update_xaxes(title_text="terms N (log)", type="log", range=[-0.1, 1.6], tickvals=[1, 2, 4, 8, 16, 32], col=2)
     figure.update_yaxes(title_text="max |f − G| (log)", type="log", exponentformat="power", dtick=1, col=2)
     return dress(figure, title, height=height)
 

@@ -25,7 +25,8 @@ STATUS = "[...document.querySelectorAll('[data-shown=\"%d\"] .nbkit-status')].ma
 def move(notebook, handle) -> None:
     """One key press on a slider's handle, backwards where it stands at its end; its value must change."""
     ends = [handle.get_attribute(f"aria-{end}") for end in ("valuenow", "valuemin", "valuemax")]
-    if ends[1] == ends[2]:
+    is_disabled = "handle => handle.closest('.noUi-target').hasAttribute('disabled')"
+    if ends[1] == ends[2] or handle.evaluate(is_disabled):
         return  # only one admissible value is offered
     handle.focus()
     notebook.page.keyboard.press("ArrowLeft" if float(ends[0]) == float(ends[2]) else "ArrowRight")

@@ -106,17 +106,22 @@ def test_a_click_on_a_neuron_lights_its_cone(desk, show):
     ]  # fmt: skip
 
 
-def test_a_readers_zoom_survives_the_next_move_of_a_slider(desk, show):
-    cell = show("Density")
-    picture = PICTURE % CELLS["Density"]
-    ranges = f"['xaxis', 'yaxis'].map(axis => {picture}._fullLayout[axis].range)"
-    whole = desk.evaluate(ranges)
+def zoom_in(desk, cell) -> None:
+    """Draw a box in the first plot of a cell, as a reader zooms."""
     box = cell.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
     left, top, width, height = (box[side] for side in ("x", "y", "width", "height"))
     desk.page.mouse.move(left + 0.3 * width, top + 0.3 * height)
     desk.page.mouse.down()
     desk.page.mouse.move(left + 0.7 * width, top + 0.8 * height, steps=6)
     desk.page.mouse.up()
+
+
+def test_a_readers_zoom_survives_the_next_move_of_a_slider(desk, show):
+    cell = show("Density")
+    picture = PICTURE % CELLS["Density"]
+    ranges = f"['xaxis', 'yaxis'].map(axis => {picture}._fullLayout[axis].range)"
+    whole = desk.evaluate(ranges)
+    zoom_in(desk, cell)
     desk.wait_for(f"JSON.stringify({ranges}) !== {json.dumps(json.dumps(whole, separators=(',', ':')))}")
     desk.page.wait_for_timeout(500)
     zoomed = desk.evaluate(ranges)
@@ -283,12 +288,7 @@ def test_reset_forgets_the_readers_zoom_on_every_axis_each_time(desk, show, expl
         .filter(([name]) => /^[xy]axis/.test(name)).map(([name, axis]) => [name, axis.range]))"""
     whole = desk.evaluate(axes)
     for _ in range(2):
-        box = cell.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
-        left, top, width, height = (box[side] for side in ("x", "y", "width", "height"))
-        desk.page.mouse.move(left + 0.3 * width, top + 0.3 * height)
-        desk.page.mouse.down()
-        desk.page.mouse.move(left + 0.7 * width, top + 0.8 * height, steps=6)
-        desk.page.mouse.up()
+        zoom_in(desk, cell)
         desk.wait_for(f"{axes} !== {json.dumps(whole)}")
         desk.page.wait_for_timeout(500)
         desk.python(f"{explorer.lower()}.reset(); {explorer.lower()}.settle()")

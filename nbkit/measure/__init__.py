@@ -1,6 +1,21 @@
-"""What can be seen of wires: reach, paths, cones, spectra."""
+"""What can be seen: reach, paths, cones, spectra of wires; lengths of curves and their growth in networks."""
 
 from nbkit.measure.cones import Cone, NodeSet, Progression, cone, cone_sizes
+from nbkit.measure.curves import Curve, arc, circle, line
+from nbkit.measure.growth import growth, growth_through, random_line, stream_growth
+from nbkit.measure.growth_result import Estimate, GrowthResult
+from nbkit.measure.growth_theory import (
+    growth_delta,
+    growth_lower_bound,
+    growth_rms,
+    growth_rms_through,
+    khintchine_lower,
+    khintchine_p0,
+    khintchine_upper,
+    subvector_norm,
+    weight_scale,
+)
+from nbkit.measure.lengths import arc_length
 from nbkit.measure.mean_field import mean_field_reach
 from nbkit.measure.paths import is_symmetric, is_translation_invariant, path_count, path_counts
 from nbkit.measure.reach import is_path_connected, reach_fractions, reachability
@@ -16,23 +31,43 @@ from nbkit.measure.spectrum import (
 
 __all__ = [
     "Cone",
+    "Curve",
+    "Estimate",
+    "GrowthResult",
     "NodeSet",
     "Progression",
     "SpectralGap",
     "adjacency_spectrum",
+    "arc",
+    "arc_length",
+    "circle",
     "cone",
     "cone_sizes",
+    "growth",
+    "growth_delta",
+    "growth_lower_bound",
+    "growth_rms",
+    "growth_rms_through",
+    "growth_through",
     "is_path_connected",
     "is_symmetric",
     "is_translation_invariant",
+    "khintchine_lower",
+    "khintchine_p0",
+    "khintchine_upper",
+    "line",
     "mean_field_reach",
     "multiplicities",
     "n_components",
     "path_count",
     "path_counts",
     "path_singular_values",
+    "random_line",
     "reach_fractions",
     "reachability",
     "singular_values",
     "spectral_gap",
+    "stream_growth",
+    "subvector_norm",
+    "weight_scale",
 ]

@@ -1,0 +1,221 @@
+"""Lengths of a curve behind the layers of any module: by chords, by tangents, and exactly where it is piecewise linear."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.autograd.forward_ad as forward_ad
+from torch import nn
+
+from nbkit.device import check_memory
+from nbkit.errors import NbkitError, check_choice, check_integer
+from nbkit.measure.curves import Curve, as_curve
+
+__all__ = ["METHODS", "Speeds", "arc_length", "exact_breakpoints", "speeds_through"]
+
+METHODS = ("tangent", "chords", "exact")
+_POINTS = {"tangent": 1000, "chords": 10_001}
+_KINKS: dict[type, Callable[[nn.Module], tuple[float, ...]]] = {
+    nn.ReLU: lambda _: (0.0,),
+    nn.LeakyReLU: lambda _: (0.0,),
+    nn.PReLU: lambda _: (0.0,),
+    nn.RReLU: lambda _: (0.0,),
+    nn.ReLU6: lambda _: (0.0, 6.0),
+    nn.Hardtanh: lambda module: (module.min_val, module.max_val),
+    nn.Hardsigmoid: lambda _: (-3.0, 3.0),
+}
+_LINEAR_TO = 1e-7  # largest relative bend that passes for rounding
+
+#: ((n_layers + 1, n_pieces) lengths of the image per unit of t, (n_pieces,) share of t of each piece)
+Speeds = tuple[torch.Tensor, torch.Tensor]
+
+
+def arc_length(
+    curve: Curve | Callable, net: nn.Module | None = None, *, method: str = "tangent", n_points: int | None = None
+) -> float:
+    """The arc length of a curve, or of its image at a network's output.
+
+    "chords" adds up the pieces between n_points images (from below on nested grids for a straight line); "tangent"
+    integrates the norm of the exact derivative, by the midpoint rule; "exact" finds every breakpoint of a
+    piecewise-linear network on a straight line, and adds up what is linear.
+
+    Args:
+        curve: t (n,) in [0, 1] -> points (n, dim); `line`, `arc`, `circle`, or any function of torch.
+        net: any module that takes (n, dim); put an `nn.Unflatten` in front of a convolution. None: the curve itself.
+        method: "tangent", "chords" or "exact".
+        n_points: at least 2; default 1,000 tangents or 10,001 points. "exact" takes none.
+
+    Raises:
+        NbkitError: too few points, an unknown method, points of the wrong dimension, NaN; "exact" where the image is
+            not piecewise linear.
+
+    Source:
+        Price & Tanner 2019, section 1.1 (the length) and 4 (10,000 pieces); exact refinement is ours.
+
+    Example:
+        >>> from nbkit.measure import line
+        >>> round(arc_length(line([0, 1], [1, 0])), 6)
+        1.414214
+    """
+    speeds, shares = speeds_through("arc_length", nn.Identity() if net is None else net, curve, method, n_points)
+    return float((speeds[-1] * shares).sum())
+
+
+def speeds_through(who: str, net: nn.Module, curve: Curve | Callable, method: str, n_points: int | None) -> Speeds:
+    """Speeds of the curve and of its images behind every nonlinear layer and at the output; see `Speeds`."""
+    check_choice(who, "method", method, METHODS)
+    if not isinstance(net, nn.Module):
+        raise NbkitError(f"{who}: net must be a torch.nn.Module, got {type(net).__name__}. Wrap it in a module.")
+    curve = as_curve(who, curve)
+    if method == "exact":
+        if n_points is not None:
+            raise NbkitError(f"{who}: n_points must be left out with method='exact', got {n_points}. It finds its own.")
+        net = copy.deepcopy(net).double()  # breakpoints are met to rounding, and single precision is too coarse
+        return _chord_speeds(who, net, curve, exact_breakpoints(who, net, curve))
+    n_points = check_integer(who, "n_points", _POINTS[method] if n_points is None else n_points, at_least=2)
+    check_memory(who, 16 * n_points * curve.dim, lower="n_points")
+    if method == "chords":
+        return _chord_speeds(who, net, curve, torch.linspace(0, 1, n_points, dtype=torch.float64))
+    times = (torch.arange(n_points, dtype=torch.float64) + 0.5) / n_points
+    images = layer_images(who, net, curve(times), curve.derivative(times))
+    speeds = torch.stack([torch.linalg.vector_norm(tangent.flatten(1), dim=1) for _, tangent in images])
+    return speeds, torch.full((n_points,), 1 / n_points, dtype=torch.float64)
+
+
+def _chord_speeds(who: str, net: nn.Module, curve: Curve, times: torch.Tensor) -> Speeds:
+    shares = times.diff()
+    chords = [image.flatten(1).diff(dim=0) for image, _ in layer_images(who, net, curve(times))]
+    return torch.stack([torch.linalg.vector_norm(chord, dim=1) / shares for chord in chords]), shares
+
+
+def layer_images(
+    who: str, net: nn.Module, points: torch.Tensor, velocity: torch.Tensor | None = None
+) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+    """(points, tangents) at the input, behind every nonlinear leaf module in the order of the forward pass, and at the
+    output; float64 on the CPU, detached."""
+    example = next(net.parameters(), torch.empty(0, dtype=torch.float64))
+    dtype = example.dtype if example.dtype.is_floating_point else torch.float64
+    points = points.to(example.device, dtype)
+    with torch.no_grad(), _evaluating(net), contextlib.ExitStack() as stack:
+        if velocity is not None:
+            stack.enter_context(forward_ad.dual_level())
+            points = forward_ad.make_dual(points, velocity.to(example.device, dtype))
+        seen = [points]
+        stack.enter_context(_watching(net, lambda module, given, out: seen.append(out)))
+        output = _forward(who, net, points)
+        if output is not seen[-1]:
+            seen.append(output)
+        return [_unpacked(who, image, velocity is not None) for image in seen]
+
+
+def _unpacked(who: str, image: torch.Tensor, dual: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+    primal, tangent = forward_ad.unpack_dual(image) if dual else (image, None)
+    if not torch.isfinite(primal).all():
+        raise NbkitError(f"{who}: the network's outputs must be finite, got NaN or infinite ones. Mend its weights.")
+    if dual and tangent is None:  # constant in t
+        tangent = torch.zeros_like(primal)
+    return primal.double().cpu(), tangent.double().cpu() if dual else None
+
+
+def _forward(who: str, net: nn.Module, points: torch.Tensor) -> torch.Tensor:
+    try:
+        return net(points)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise NbkitError(
+            f"{who}: net must take points of the shape {tuple(points.shape)}, got {type(error).__name__}: {error}. "
+            "Use a curve of its input dimension; nn.Unflatten(1, shape) in front makes images."
+        ) from None
+
+
+@contextlib.contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    """Dropout and batch normalisation as after training, no input overwritten; afterwards everything as it was."""
+    modes = {module: module.training for module in net.modules()}
+    in_place = [module for module in net.modules() if getattr(module, "inplace", False)]
+    net.eval()
+    for module in in_place:
+        module.inplace = False
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for module in in_place:
+            module.inplace = True
+
+
+@contextlib.contextmanager
+def _watching(net: nn.Module, see: Callable[[nn.Module, torch.Tensor, torch.Tensor], None]) -> Iterator[None]:
+    """Call `see` after each nonlinear leaf module's forward pass."""
+
+    def hook(module: nn.Module, given: tuple, out: object) -> None:
+        if isinstance(out, torch.Tensor) and given and isinstance(given[0], torch.Tensor):
+            if not _is_affine(module, given[0]):
+                see(module, given[0], out)
+
+    leaves = [module for module in net.modules() if not any(module.children())]
+    handles = [leaf.register_forward_hook(hook) for leaf in leaves]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_affine(module: nn.Module, given: torch.Tensor) -> bool:
+    """Whether a leaf maps midpoints to midpoints, tried on random rows; so any kind of linear layer is recognised."""
+    generator = torch.Generator().manual_seed(0)
+    ends = 10 * torch.randn(2, *given.shape[1:], generator=generator, dtype=torch.float64).to(given.device, given.dtype)
+    outs = module.forward(torch.cat([ends, ends.mean(dim=0, keepdim=True)])).double()
+    bend = (outs[0] + outs[1]) / 2 - outs[2]
+    return bool(bend.abs().max() <= 1e-5 * outs.abs().max()) if outs.numel() else True
+
+
+def exact_breakpoints(who: str, net: nn.Module, curve: Curve) -> torch.Tensor:
+    """All t, ascending, between which the image of a straight line is linear in every layer; 0 and 1 among them.
+
+    Layer by layer: where a unit's pre-activation changes sides of a kink between neighbouring t, the crossing is
+    inserted by linear interpolation.
+
+    Raises:
+        NbkitError: curve or network are not piecewise linear; so many breakpoints that memory does not suffice.
+    """
+    times, done, n_seen = torch.tensor([0.0, 1.0], dtype=torch.float64), 0, 1
+    while done < n_seen:
+        inputs: list[tuple[nn.Module, torch.Tensor]] = []
+        with torch.no_grad(), _evaluating(net), _watching(net, lambda module, given, _: inputs.append((module, given))):
+            _forward(who, net, curve(times))
+        n_seen = len(inputs)
+        if done < n_seen:
+            module, given = inputs[done]
+            check_memory(who, 32 * given.numel(), lower="the widths or the depth")
+            kinks = _KINKS.get(type(module), lambda _: ())(module)
+            found = [_crossings(times, given.flatten(1) - kink) for kink in kinks]
+            times = torch.unique(torch.cat([times, *found]))
+            times = times[torch.cat([torch.ones(1, dtype=torch.bool), times.diff() > 1e-15])]
+        done += 1
+    _check_linear(who, net, curve, times)
+    return times
+
+
+def _crossings(times: torch.Tensor, heights: torch.Tensor) -> torch.Tensor:
+    """Where a column of heights (n_times, n_units) changes its sign between neighbouring times."""
+    at, unit = torch.nonzero(heights[:-1] * heights[1:] < 0, as_tuple=True)
+    before, after = heights[at, unit], heights[at + 1, unit]
+    return times[at] + (times[at + 1] - times[at]) * before / (before - after)
+
+
+def _check_linear(who: str, net: nn.Module, curve: Curve, times: torch.Tensor) -> None:
+    """What this could overlook (a curve that bends, a kink in no module, a smooth activation) bends between the t."""
+    middles = (times[:-1] + times[1:]) / 2
+    ends, halves = layer_images(who, net, curve(times)), layer_images(who, net, curve(middles))
+    for layer, ((end, _), (half, _)) in enumerate(zip(ends, halves, strict=True)):
+        bend = ((end[:-1] + end[1:]) / 2 - half).abs().max() if len(half) else 0
+        if bend > _LINEAR_TO * max(float(end.abs().max()), 1e-300):
+            what = "the curve must be straight" if not layer else "net must be piecewise linear in known modules"
+            raise NbkitError(
+                f"{who}: with method='exact' {what}, got a bend in layer {layer}. Use method='tangent' or 'chords'."
+            )

@@ -3,6 +3,8 @@
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +20,7 @@ __all__ = [
     "describe_device",
     "format_bytes",
     "memory_budget",
+    "one_thread",
     "random_generator",
     "spawn_generators",
 ]
@@ -65,6 +68,17 @@ def describe_device(device: str | torch.device | None = None) -> str:
         return "mps (Apple GPU, untried)"
     threads = torch.get_num_threads()
     return f"cpu ({platform.machine()}, {threads} thread{'s' * (threads != 1)})"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small tensors on one core: on a busy machine torch's further threads wait for theirs, up to 250 ms a picture."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def memory_budget() -> int:

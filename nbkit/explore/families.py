@@ -1,14 +1,11 @@
 """Families of layers n -> n by name, one degree for all of them, as the explorers of notebook 02 compare them."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
-import torch
 
-from nbkit.device import choose_device, spawn_generators
+from nbkit.device import choose_device, one_thread, spawn_generators
 from nbkit.measure import reach_fractions, reachability
 from nbkit.topology import (
     CirculantLayer,
@@ -109,25 +106,14 @@ def cascade(name: str, n: int, degree: int, depth: int) -> Topology:
     return Topology([cascade_layer(name, n, degree, position % _period(name, n, degree)) for position in range(depth)])
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """On a busy machine torch's further threads wait for a core, up to 250 ms a picture; so small ones need none."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
-@_one_thread()
+@one_thread()
 def reach_matrix(name: str, n: int, degree: int, depth: int) -> np.ndarray:
     """Who reaches whom after `depth` layers, bool (n, n), computed on the device for live pictures."""
     return reachability(cascade(name, n, degree, depth), device=choose_device()).cpu().numpy()
 
 
 @lru_cache(maxsize=500)
-@_one_thread()
+@one_thread()
 def fractions(name: str, n: int, degree: int) -> np.ndarray:
     """The fraction of joined pairs after 1..DEEPEST layers."""
     return reach_fractions(cascade(name, n, degree, DEEPEST), device=choose_device()).cpu().numpy()

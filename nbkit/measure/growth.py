@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nbkit.device import check_memory, choose_device, spawn_generators
+from nbkit.device import check_memory, choose_device, one_thread, spawn_generators
 from nbkit.errors import NbkitError, check_choice, check_integer
 from nbkit.measure.curves import Curve, as_curve, line
 from nbkit.measure.growth_result import GrowthResult
@@ -122,7 +122,8 @@ def stream_growth(
     parts, done, size = [], 0, _networks_at_once(nets, n_points, device)
     while done < n_nets:
         chunk = range(done, min(n_nets, done + size))
-        parts.append(measure(chunk))
+        with one_thread():
+            parts.append(measure(chunk))
         done = chunk.stop
         if done >= min(2, n_nets):
             parts = [_joined(parts)]
@@ -240,7 +241,7 @@ def _march(
     tangent, speed = _unit(velocity.to(device, torch.float32))
     log_size, ratios, expected = torch.log(size), [], []
     for layer in range(nets.depth):
-        weights = torch.stack([nets.weights(net, layer, device=device) for net in chunk])
+        weights = nets.stacked_weights(chunk, layer, device=device)
         image = torch.bmm(torch.cat([point, tangent], dim=1), weights.mT)
         height, moved = image.split(point.shape[1], dim=1)
         if nets.biases_law[layer] is not None:

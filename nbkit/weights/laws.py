@@ -48,7 +48,7 @@ class Law(ABC):
     def M(self) -> float: ...
 
     @abstractmethod
-    def from_noise(self, noise: torch.Tensor) -> torch.Tensor:
+    def from_noise(self, noise: torch.Tensor, *, out: torch.Tensor | None = None) -> torch.Tensor:
         """Weights of this law, from standard normal numbers or numbers uniform in [0, 1), entry by entry."""
 
     @abstractmethod
@@ -103,8 +103,8 @@ class Gaussian(Law):
         """std sqrt(2 / pi), with equality for every u."""
         return self.std * math.sqrt(2 / math.pi)
 
-    def from_noise(self, noise: torch.Tensor) -> torch.Tensor:
-        return self.std * noise
+    def from_noise(self, noise: torch.Tensor, *, out: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.mul(noise, self.std, out=out)
 
     def scaled(self, factor: float) -> "Gaussian":
         return Gaussian(self.std * _check_factor("Gaussian", factor))
@@ -142,8 +142,8 @@ class Uniform(Law):
         """limit / (2 sqrt 2), Lemma 10; the best constant is limit sqrt(2 / (3 pi)), 30 % above."""
         return self.limit / (2 * math.sqrt(2))
 
-    def from_noise(self, noise: torch.Tensor) -> torch.Tensor:
-        return (2 * self.limit) * noise - self.limit
+    def from_noise(self, noise: torch.Tensor, *, out: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.mul(noise, 2 * self.limit, out=out).sub_(self.limit)
 
     def scaled(self, factor: float) -> "Uniform":
         return Uniform(self.limit * _check_factor("Uniform", factor))
@@ -222,12 +222,13 @@ class Discrete(Law):
     def density(self) -> float:
         return np.count_nonzero(self.values) / len(self.values)
 
-    def from_noise(self, noise: torch.Tensor) -> torch.Tensor:
+    def from_noise(self, noise: torch.Tensor, *, out: torch.Tensor | None = None) -> torch.Tensor:
         n = len(self.values)
-        position = (noise * n).floor_().clamp_(max=n - 1)
+        position = torch.mul(noise, n, out=out).floor_().clamp_(max=n - 1)
         if isinstance(self.limit_or_values, int):  # an even grid needs no table, which would be slow
             return position.sub_(self.limit_or_values).mul_(self.scale)
-        return torch.tensor(self.values, dtype=noise.dtype, device=noise.device)[position.long()]
+        table = torch.tensor(self.values, dtype=noise.dtype, device=noise.device)
+        return position.copy_(table[position.long()])
 
     def scaled(self, factor: float) -> "Discrete":
         return Discrete(self.limit_or_values, self.scale * _check_factor("Discrete", factor))

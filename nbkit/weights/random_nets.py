@@ -73,6 +73,7 @@ class RandomNets:
             who, 14 * max(a * b for a, b in zip(self.widths, self.widths[1:], strict=False)), lower="the widths"
         )
         self._masks: dict[tuple[int, str], torch.Tensor] = {}
+        self._scratch: dict[tuple, torch.Tensor] = {}
 
     @property
     def depth(self) -> int:
@@ -81,14 +82,27 @@ class RandomNets:
 
     def weights(self, net: int, layer: int, *, device: torch.device | str = "cpu") -> torch.Tensor:
         """The weights of one layer of one network, float32 (n_out, n_in), already divided by sqrt(n_in)."""
-        noise = self._noise(net, layer, device)
-        law = self.laws[layer].scaled(1 / math.sqrt(self.widths[layer]))
-        weights = law.from_noise(noise.values)
-        if self.topology is not None:
-            return weights.mul_(self.mask(layer, device=device))
-        if self.densities[layer] == 1:
-            return weights
-        return weights.mul_(noise.ranks < round(self.densities[layer] * RANKS) - RANKS // 2)
+        return self.stacked_weights(range(net, net + 1), layer, device=device)[0].clone()
+
+    def stacked_weights(self, nets: range, layer: int, *, device: torch.device | str = "cpu") -> torch.Tensor:
+        """One layer of several networks, float32 (n_nets, n_out, n_in), in memory that the next call overwrites.
+
+        Fresh memory for every layer would take longer to fault in than the layer takes to compute.
+        """
+        n_in, n_out = self.widths[layer : layer + 2]
+        key = (len(nets), n_out, n_in, str(device))
+        if key not in self._scratch:
+            self._scratch[key] = torch.empty(2, *key[:3], dtype=torch.float32, device=device)
+        weights, kept = self._scratch[key]
+        law = self.laws[layer].scaled(1 / math.sqrt(n_in))
+        for row, net in enumerate(nets):
+            noise = self._noise(net, layer, device)
+            law.from_noise(noise.values, out=weights[row])
+            if self.topology is None and self.densities[layer] < 1:
+                # kept is written as numbers: multiplying by a mask of bools takes several times as long
+                torch.lt(noise.ranks, round(self.densities[layer] * RANKS) - RANKS // 2, out=kept[row])
+                weights[row].mul_(kept[row])
+        return weights if self.topology is None else weights.mul_(self.mask(layer, device=device))
 
     def bias(self, net: int, layer: int, *, device: torch.device | str = "cpu") -> torch.Tensor | None:
         """The biases of one layer of one network, float32 (n_out,), or None where they are zero."""

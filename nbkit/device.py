@@ -81,15 +81,18 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def memory_budget() -> int:
+def memory_budget(device: torch.device | None = None) -> int:
     """Bytes that one result may take: NBKIT_MEMORY (such as `2GiB`) or a quarter of what is free.
+
+    Args:
+        device: a CUDA device, whose own memory then counts; default main memory.
 
     Raises:
         NbkitError: NBKIT_MEMORY that is no size.
     """
     setting = os.environ.get("NBKIT_MEMORY")
     if setting is None:
-        return _free_bytes() // 4
+        return (torch.cuda.mem_get_info(device)[0] if device and device.type == "cuda" else _free_bytes()) // 4
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", setting, flags=re.IGNORECASE)
     if match is None:
         raise NbkitError(f"memory_budget: NBKIT_MEMORY must be a size, got {setting!r}. Write it as 2GiB.")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nbkit.device import check_memory, choose_device, one_thread, spawn_generators
+from nbkit.device import check_memory, choose_device, memory_budget, one_thread, spawn_generators
 from nbkit.errors import NbkitError, check_choice, check_integer
 from nbkit.measure.curves import Curve, as_curve, line
 from nbkit.measure.growth_result import GrowthResult
@@ -183,8 +183,7 @@ def _networks_at_once(nets: RandomNets, n_points: int | None, device: torch.devi
     largest = max(a * b for a, b in zip(nets.widths, nets.widths[1:], strict=False))
     if device.type != "cuda":
         return max(1, min(50, 2**17 // largest))
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(max(1, min(100, free // 4 // (16 * largest))))
+    return max(1, min(100, memory_budget(device) // (16 * largest)))
 
 
 def _one_by_one(

@@ -59,7 +59,8 @@ class _Kept:
     one that is needed next. So what does not fit is drawn anew each time, and other families make room first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._families: OrderedDict[Key, dict[Key, Noise]] = OrderedDict()
         self._lock, self._n_bytes = threading.Lock(), 0
 
@@ -72,7 +73,7 @@ class _Kept:
     def keep(self, family: Key, member: Key, noise: Noise) -> None:
         with self._lock:
             # half of a quarter of what would be free without what is kept here
-            room = (memory_budget() + self._n_bytes // 4) // 2
+            room = (memory_budget(self._device) + self._n_bytes // 4) // 2
             while self._n_bytes + noise.n_bytes > room and next(iter(self._families), family) != family:
                 _, dropped = self._families.popitem(last=False)
                 self._n_bytes -= sum(entry.n_bytes for entry in dropped.values())
@@ -82,7 +83,7 @@ class _Kept:
                 self._n_bytes += noise.n_bytes
 
 
-_KEPT = _Kept()
+_KEPT: dict[torch.device, _Kept] = {}  # one for each device, which has its own memory
 
 
 def layer_noise(
@@ -97,9 +98,10 @@ def layer_noise(
         kinds: "normal" or "uniform", of the weights and of the biases.
         device: where it is wanted.
     """
-    family, member = (entropy, widths, kinds[0], str(device)), (net, layer, kinds)
-    noise = _KEPT.find(family, member)
+    family, member = (entropy, widths, kinds[0]), (net, layer, kinds)
+    kept = _KEPT.setdefault(device, _Kept(device))
+    noise = kept.find(family, member)
     if noise is None:
         noise = Noise(entropy, net, layer, widths[layer : layer + 2], kinds).to(device)
-        _KEPT.keep(family, member, noise)
+        kept.keep(family, member, noise)
     return noise

@@ -98,10 +98,11 @@ def layer_noise(
         kinds: "normal" or "uniform", of the weights and of the biases.
         device: where it is wanted.
     """
-    family, member = (entropy, widths, kinds[0]), (net, layer, kinds)
+    shape = widths[layer : layer + 2]
+    family, member = (entropy, max(widths), kinds[0]), (net, layer, shape, kinds)  # whatever the depth
     kept = _KEPT.setdefault(device, _Kept(device))
     noise = kept.find(family, member)
     if noise is None:
-        noise = Noise(entropy, net, layer, widths[layer : layer + 2], kinds).to(device)
+        noise = Noise(entropy, net, layer, shape, kinds).to(device)
         kept.keep(family, member, noise)
     return noise

@@ -1,7 +1,7 @@
 """What can be seen: reach, paths, cones, spectra of wires; lengths of curves and their growth in networks."""
 
 from nbkit.measure.cones import Cone, NodeSet, Progression, cone, cone_sizes
-from nbkit.measure.curves import Curve, arc, circle, line
+from nbkit.measure.curves import Trajectory, arc, circle, line
 from nbkit.measure.growth import growth, growth_through, random_line, stream_growth
 from nbkit.measure.growth_result import Estimate, GrowthResult
 from nbkit.measure.growth_theory import (
@@ -31,12 +31,12 @@ from nbkit.measure.spectrum import (
 
 __all__ = [
     "Cone",
-    "Curve",
     "Estimate",
     "GrowthResult",
     "NodeSet",
     "Progression",
     "SpectralGap",
+    "Trajectory",
     "adjacency_spectrum",
     "arc",
     "arc_length",

@@ -9,11 +9,11 @@ import torch
 from nbkit.device import as_array, random_generator
 from nbkit.errors import NbkitError, check_integer, check_number, show
 
-__all__ = ["Curve", "arc", "as_curve", "circle", "line"]
+__all__ = ["Trajectory", "arc", "as_trajectory", "circle", "line"]
 
 
-class Curve:
-    """A curve: call it with t (n,) in [0, 1] to get points (n, dim).
+class Trajectory:
+    """A curve x(t), the paper's one-dimensional trajectory: call it with t (n,) in [0, 1] to get points (n, dim).
 
     Args:
         place: t (n,) float64 tensor -> points (n, dim) float64 tensor.
@@ -53,20 +53,20 @@ class Curve:
             ) from None
 
 
-def as_curve(who: str, curve: object) -> Curve:
-    """The curve itself, or a Curve around any callable t -> points.
+def as_trajectory(who: str, curve: object) -> Trajectory:
+    """The curve itself, or a Trajectory around any callable t -> points.
 
     Raises:
         NbkitError: nothing that can be called, or what its points are refused for.
     """
-    if isinstance(curve, Curve):
+    if isinstance(curve, Trajectory):
         return curve
     if not callable(curve):
         raise NbkitError(f"{who}: curve must be a function t -> points (n, dim), got {show(curve)}. Use line(x0, x1).")
-    return Curve(curve)
+    return Trajectory(curve)
 
 
-def line(x0: object, x1: object) -> Curve:
+def line(x0: object, x1: object) -> Trajectory:
     """The straight line from x0 to x1, at constant speed.
 
     Args:
@@ -77,14 +77,14 @@ def line(x0: object, x1: object) -> Curve:
     """
     x0, x1 = _ends("line", x0, x1)
     step = x1 - x0
-    return Curve(
+    return Trajectory(
         lambda t: x0 + t[:, None] * step,
         lambda t: step.expand(len(t), -1),
         length=float(torch.linalg.vector_norm(step)),
     )
 
 
-def arc(x0: object, x1: object, *, n_planes: int, seed: int | np.random.Generator | None = 0) -> Curve:
+def arc(x0: object, x1: object, *, n_planes: int, seed: int | np.random.Generator | None = 0) -> Trajectory:
     """The line from x0 to x1 bent to a semicircle in n_planes randomly chosen, disjoint coordinate planes.
 
     End points are kept and the speed is constant. Of length sqrt(pi^2 / 4 * (sum of squared differences in the chosen
@@ -124,10 +124,10 @@ def arc(x0: object, x1: object, *, n_planes: int, seed: int | np.random.Generato
 
     squares = (2 * half) ** 2
     length = math.sqrt(float((squares * (1 + bent * (math.pi**2 / 4 - 1))).sum()))
-    return Curve(place, velocity, length=length)
+    return Trajectory(place, velocity, length=length)
 
 
-def circle(dim: int, *, radius: float = 1.0, seed: int | np.random.Generator | None = 0) -> Curve:
+def circle(dim: int, *, radius: float = 1.0, seed: int | np.random.Generator | None = 0) -> Trajectory:
     """The circle about the origin in a random plane, once around.
 
     Args:
@@ -154,7 +154,7 @@ def circle(dim: int, *, radius: float = 1.0, seed: int | np.random.Generator | N
         angle = 2 * math.pi * t[:, None]
         return 2 * math.pi * (torch.cos(angle) * other - torch.sin(angle) * one)
 
-    return Curve(place, velocity, length=2 * math.pi * radius)
+    return Trajectory(place, velocity, length=2 * math.pi * radius)
 
 
 def _ends(who: str, x0: object, x1: object) -> tuple[torch.Tensor, torch.Tensor]:

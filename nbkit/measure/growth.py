@@ -12,7 +12,7 @@ from torch import nn
 
 from nbkit.device import check_memory, choose_device, memory_budget, one_thread, spawn_generators
 from nbkit.errors import NbkitError, check_choice, check_integer
-from nbkit.measure.curves import Curve, as_curve, line
+from nbkit.measure.curves import Trajectory, as_trajectory, line
 from nbkit.measure.growth_result import GrowthResult
 from nbkit.measure.growth_theory import log_mean_squares
 from nbkit.measure.lengths import METHODS, Speeds, speeds_through
@@ -32,7 +32,7 @@ def growth(
     *,
     n_nets: int = 100,
     seed: int | np.random.Generator | None = 0,
-    curve: Curve | Callable | None = None,
+    curve: Trajectory | Callable | None = None,
     bias: str | Law | None = "paper",
     method: str = "tangent",
     n_points: int | None = None,
@@ -91,7 +91,7 @@ def stream_growth(
     *,
     n_nets: int = 100,
     seed: int | np.random.Generator | None = 0,
-    curve: Curve | Callable | None = None,
+    curve: Trajectory | Callable | None = None,
     bias: str | Law | None = "paper",
     method: str = "tangent",
     n_points: int | None = None,
@@ -108,7 +108,7 @@ def stream_growth(
     device = choose_device(device)
     widths = None if width is None and topology is not None else _widths(who, width, depth)
     nets = RandomNets(widths, law, density, bias=bias, seed=seed, topology=topology, who=who)
-    curve = as_curve(who, random_line(nets.widths[0], seed=nets.entropy) if curve is None else curve)
+    curve = as_trajectory(who, random_line(nets.widths[0], seed=nets.entropy) if curve is None else curve)
     if curve.dim != nets.widths[0]:
         raise NbkitError(
             f"{who}: curve must have the dimension of the input, {nets.widths[0]}, got {curve.dim}. "
@@ -131,7 +131,7 @@ def stream_growth(
 
 
 def growth_through(
-    net: nn.Module, curve: Curve | Callable, *, method: str = "tangent", n_points: int | None = None
+    net: nn.Module, curve: Trajectory | Callable, *, method: str = "tangent", n_points: int | None = None
 ) -> GrowthResult:
     """How the length of a curve grows through a given network, or through each of a batch.
 
@@ -156,7 +156,7 @@ def growth_through(
     return _joined([_result(speeds_through(who, one, curve, method, n_points)) for one in nets])
 
 
-def random_line(dim: int, *, seed: int | np.random.Generator | None = 0) -> Curve:
+def random_line(dim: int, *, seed: int | np.random.Generator | None = 0) -> Trajectory:
     """A straight line between two random points of the unit sphere of R^dim, where no real data is at hand."""
     generator = spawn_generators(seed, 1, who="random_line")[0]
     ends = generator.standard_normal((2, check_integer("random_line", "dim", dim, at_least=1)))
@@ -187,7 +187,7 @@ def _networks_at_once(nets: RandomNets, n_points: int | None, device: torch.devi
 
 
 def _one_by_one(
-    who: str, nets: RandomNets, curve: Curve, method: str, n_points: int | None
+    who: str, nets: RandomNets, curve: Trajectory, method: str, n_points: int | None
 ) -> Callable[[range], GrowthResult]:
     def measure(chunk: range) -> GrowthResult:
         return _joined([_result(speeds_through(who, nets.network(i), curve, method, n_points)) for i in chunk])
@@ -211,7 +211,7 @@ def _result(found: Speeds) -> GrowthResult:
 
 
 def _tangents(
-    who: str, nets: RandomNets, curve: Curve, n_points: int, device: torch.device
+    who: str, nets: RandomNets, curve: Trajectory, n_points: int, device: torch.device
 ) -> Callable[[range], GrowthResult]:
     n_rows = 2 * n_points * max(nets.widths)
     check_memory(who, 16 * n_rows, lower="n_points or the width")

@@ -12,7 +12,7 @@ from torch import nn
 
 from nbkit.device import check_memory
 from nbkit.errors import NbkitError, check_choice, check_integer
-from nbkit.measure.curves import Curve, as_curve
+from nbkit.measure.curves import Trajectory, as_trajectory
 
 __all__ = ["METHODS", "Speeds", "arc_length", "exact_breakpoints", "speeds_through"]
 
@@ -34,7 +34,7 @@ Speeds = tuple[torch.Tensor, torch.Tensor]
 
 
 def arc_length(
-    curve: Curve | Callable, net: nn.Module | None = None, *, method: str = "tangent", n_points: int | None = None
+    curve: Trajectory | Callable, net: nn.Module | None = None, *, method: str = "tangent", n_points: int | None = None
 ) -> float:
     """The arc length of a curve, or of its image at a network's output.
 
@@ -64,12 +64,12 @@ def arc_length(
     return float((speeds[-1] * shares).sum())
 
 
-def speeds_through(who: str, net: nn.Module, curve: Curve | Callable, method: str, n_points: int | None) -> Speeds:
+def speeds_through(who: str, net: nn.Module, curve: Trajectory | Callable, method: str, n_points: int | None) -> Speeds:
     """Speeds of the curve and of its images behind every nonlinear layer and at the output; see `Speeds`."""
     check_choice(who, "method", method, METHODS)
     if not isinstance(net, nn.Module):
         raise NbkitError(f"{who}: net must be a torch.nn.Module, got {type(net).__name__}. Wrap it in a module.")
-    curve = as_curve(who, curve)
+    curve = as_trajectory(who, curve)
     if method == "exact":
         if n_points is not None:
             raise NbkitError(f"{who}: n_points must be left out with method='exact', got {n_points}. It finds its own.")
@@ -85,7 +85,7 @@ def speeds_through(who: str, net: nn.Module, curve: Curve | Callable, method: st
     return speeds, torch.full((n_points,), 1 / n_points, dtype=torch.float64)
 
 
-def _chord_speeds(who: str, net: nn.Module, curve: Curve, times: torch.Tensor) -> Speeds:
+def _chord_speeds(who: str, net: nn.Module, curve: Trajectory, times: torch.Tensor) -> Speeds:
     shares = times.diff()
     chords = [image.flatten(1).diff(dim=0) for image, _ in layer_images(who, net, curve(times))]
     return torch.stack([torch.linalg.vector_norm(chord, dim=1) / shares for chord in chords]), shares
@@ -174,7 +174,7 @@ def _is_affine(module: nn.Module, given: torch.Tensor) -> bool:
     return bool(bend.abs().max() <= 1e-5 * outs.abs().max()) if outs.numel() else True
 
 
-def exact_breakpoints(who: str, net: nn.Module, curve: Curve) -> torch.Tensor:
+def exact_breakpoints(who: str, net: nn.Module, curve: Trajectory) -> torch.Tensor:
     """All t, ascending, between which the image of a straight line is linear in every layer; 0 and 1 among them.
 
     Layer by layer: where a unit's pre-activation changes sides of a kink between neighbouring t, the crossing is
@@ -208,7 +208,7 @@ def _crossings(times: torch.Tensor, heights: torch.Tensor) -> torch.Tensor:
     return times[at] + (times[at + 1] - times[at]) * before / (before - after)
 
 
-def _check_linear(who: str, net: nn.Module, curve: Curve, times: torch.Tensor) -> None:
+def _check_linear(who: str, net: nn.Module, curve: Trajectory, times: torch.Tensor) -> None:
     """What this could overlook (a curve that bends, a kink in no module, a smooth activation) bends between the t."""
     middles = (times[:-1] + times[1:]) / 2
     ends, halves = layer_images(who, net, curve(times)), layer_images(who, net, curve(middles))

@@ -16,7 +16,7 @@ _DIGITS_SHA256 = "f1a23f2fb1a1c97bb00a811807ddd50a888dbcdcdead94147993273c22ee3f
 
 def shipped_folder(name: str) -> Path:
     """The folder `name` ("data" or "notebooks") of the checkout, or its copy inside an installed wheel."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     in_wheel = package / "shipped" / name
     return in_wheel if in_wheel.is_dir() else package.parent / name
 

@@ -1,0 +1,5 @@
+"""Networks that run: torch modules whose weights come from `nbkit.weights`."""
+
+from nbkit.nets.feedforward import FeedForward
+
+__all__ = ["FeedForward"]

@@ -1,0 +1,291 @@
+"""One training loop, a generator: it yields every few steps, so that anything can watch, stop or resume it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from nbkit.data import Split
+from nbkit.data.split import as_split
+from nbkit.device import random_generator
+from nbkit.errors import NbkitError, check_choice, check_integer, check_number
+
+__all__ = ["Progress", "accuracy", "train"]
+
+_OPTIMIZERS = {
+    "adam": lambda groups: torch.optim.Adam(groups, foreach=True),
+    "sgd": lambda groups: torch.optim.SGD(groups, lr=1.0, momentum=0.9, foreach=True),
+}
+_SCHEDULES = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+}
+_ROWS_AT_ONCE = 500  # of the test set
+
+Augment = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
+Rate = Callable[[str, nn.Parameter], float]
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """How far training is.
+
+    Attributes:
+        step: optimiser steps done.
+        n_steps: of the whole training.
+        epoch: passes over the training set, step / steps an epoch.
+        loss: mean cross-entropy of each network (n_nets,) over the batches since the last record, in nats; NaN at step 0.
+        test_accuracy: of each network (n_nets,), in [0, 1], on the first `n_test` test samples.
+    """
+
+    step: int
+    n_steps: int
+    epoch: float
+    loss: torch.Tensor
+    test_accuracy: torch.Tensor
+
+    @property
+    def is_last(self) -> bool:
+        return self.step == self.n_steps
+
+
+def train(
+    module: nn.Module,
+    data: Split | tuple,
+    *,
+    epochs: float | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    learning_rate: float | Rate = 1e-3,
+    schedule: str = "constant",
+    optimizer: str = "adam",
+    augment: Augment | None = None,
+    seed: int | np.random.Generator | None = 0,
+    every: int = 10,
+    n_test: int | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1000,
+) -> Iterator[Progress]:
+    """Train a classifier, or a batch of independent ones, in place: a record before the first step and every few steps.
+
+    Each network's loss is its own mean cross-entropy and their sum is what is differentiated, so networks of a batch do
+    not feel each other, and one that diverges harms no other. All see the same samples in the same order, a fresh
+    permutation each epoch; what is left over after whole batches waits for the next one. Random numbers depend on
+    (seed, epoch) and (seed, step) alone, so a training that was resumed is the same as one that never stopped.
+
+    Args:
+        module: takes (batch, ...) and gives (batch, n_classes), or (n_nets, batch, n_classes) as `nets.FeedForward`.
+        data: a Split, or (train_images, train_labels, test_images, test_labels).
+        epochs, steps: length of the training; exactly one of the two.
+        batch_size: 1 .. number of training samples.
+        learning_rate: above 0, or a function (name, parameter) -> rate.
+        schedule: "constant", or "cosine" from the full rate to 0 at the end.
+        optimizer: "adam", or "sgd" with momentum 0.9.
+        augment: (images, generator) -> images, applied to every training batch on the fly; labels stay.
+        seed: an int repeats, None is fresh, a Generator advances.
+        every: steps between two records.
+        n_test: samples at the front of the test set that are looked at for a record; default all. The last record
+            always looks at all.
+        checkpoint: an .npz file that is written every `checkpoint_every` steps and at the end, and from which training
+            goes on if it is there. It holds parameters, optimiser state, step and seed, and no pickled object.
+        checkpoint_every: steps.
+
+    Yields:
+        Progress; between two of them the module may be looked at and used, but not changed.
+
+    Raises:
+        NbkitError: data or options that do not fit (at the first `next`), a checkpoint of another training.
+
+    Example:
+        >>> from nbkit.data import mnist_split
+        >>> from nbkit.nets import FeedForward
+        >>> nets = FeedForward((784, 16, 10), n_nets=2)
+        >>> [record.step for record in train(nets, mnist_split(), steps=4, every=2, n_test=100)]
+        [0, 2, 4]
+    """
+    state = _Training(module, data, epochs, steps, batch_size, learning_rate, schedule, optimizer, augment, seed)
+    every = check_integer("train", "every", every, at_least=1)
+    checkpoint_every = check_integer("train", "checkpoint_every", checkpoint_every, at_least=1)
+    n_all = len(state.data.test_labels)
+    n_test = n_all if n_test is None else check_integer("train", "n_test", n_test, at_least=1, at_most=n_all)
+    path = None if checkpoint is None else Path(checkpoint)
+    if path is not None and path.exists():
+        state.load(path)
+    yield state.record(n_test)
+    while state.step < state.n_steps:
+        state.take_step()
+        last = state.step == state.n_steps
+        if path is not None and (last or state.step % checkpoint_every == 0):
+            state.save(path)
+        if last or state.step % every == 0:
+            yield state.record(n_all if last else n_test)
+
+
+@torch.no_grad()
+def accuracy(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The share of samples each network gets right, float64 (n_nets,); one network gives one number, (1,).
+
+    The module is put into evaluation mode meanwhile, so dropout and batch normalisation act as after training.
+    """
+    device, training = _device(module), module.training
+    module.eval()
+    right = [
+        _as_batch(module(rows.to(device))).argmax(dim=-1).cpu() == targets.cpu()
+        for rows, targets in zip(images.split(_ROWS_AT_ONCE), labels.split(_ROWS_AT_ONCE), strict=True)
+    ]
+    module.train(training)
+    return torch.cat(right, dim=1).double().mean(dim=1)
+
+
+class _Training:
+    """Everything a training consists of between two steps."""
+
+    def __init__(self, module, data, epochs, steps, batch_size, learning_rate, schedule, optimizer, augment, seed):
+        self.module, self.augment = module, augment
+        self.data = as_split("train", data)
+        n_train = len(self.data.train_labels)
+        self.batch_size = check_integer("train", "batch_size", batch_size, at_least=1, at_most=n_train)
+        self.steps_an_epoch = n_train // self.batch_size
+        self.n_steps = _n_steps(epochs, steps, self.steps_an_epoch)
+        self.schedule = _SCHEDULES[check_choice("train", "schedule", schedule, _SCHEDULES)]
+        self.entropy = int(random_generator(seed, who="train").integers(2**62))
+        self.device = _device(module)
+        self.n_nets = self._check_outputs()
+        groups = [{"params": [p], "full_rate": _rate(learning_rate, name, p)} for name, p in module.named_parameters()]
+        self.optimizer = _OPTIMIZERS[check_choice("train", "optimizer", optimizer, _OPTIMIZERS)](groups)
+        self.step, self._order, self._order_epoch = 0, None, None
+        self._loss_sum, self._n_summed = torch.zeros(self.n_nets, dtype=torch.float64), 0
+
+    def take_step(self) -> None:
+        images, labels = self._batch()
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["full_rate"] * self.schedule(self.step / self.n_steps)
+        self.optimizer.zero_grad()
+        with torch.enable_grad():
+            outputs = _as_batch(self.module(images))
+            targets = labels.expand(self.n_nets, -1)
+            losses = cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
+            losses = losses.view(self.n_nets, -1).mean(dim=1)
+            losses.sum().backward()
+        self.optimizer.step()
+        self.step += 1
+        self._loss_sum += losses.detach().double().cpu()
+        self._n_summed += 1
+
+    def record(self, n_test: int) -> Progress:
+        loss = self._loss_sum / self._n_summed if self._n_summed else torch.full_like(self._loss_sum, math.nan)
+        self._loss_sum, self._n_summed = torch.zeros_like(self._loss_sum), 0
+        found = accuracy(self.module, self.data.test_images[:n_test], self.data.test_labels[:n_test])
+        return Progress(self.step, self.n_steps, self.step / self.steps_an_epoch, loss, found)
+
+    def save(self, path: Path) -> None:
+        arrays = {f"module.{name}": value for name, value in self.module.state_dict().items()}
+        for place, entries in self.optimizer.state_dict()["state"].items():
+            arrays |= {f"optimizer.{place}.{name}": torch.as_tensor(value) for name, value in entries.items()}
+        arrays = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
+        partial = path.with_name(f"{path.name}.partial")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez(file, **arrays, step=self.step, entropy=self.entropy, n_steps=self.n_steps, batch=self.batch_size)
+        os.replace(partial, path)
+
+    def load(self, path: Path) -> None:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise _checkpoint_error(path, f"{type(error).__name__}: {error}") from None
+        own = {"entropy": self.entropy, "n_steps": self.n_steps, "batch": self.batch_size}
+        other = [f"{name} {arrays.get(name)} for {value}" for name, value in own.items() if arrays.get(name) != value]
+        if other or "step" not in arrays:
+            raise _checkpoint_error(path, ", ".join(other) or "no step")
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, values in arrays.items():
+            if name.startswith("optimizer."):
+                _, place, key = name.split(".", 2)
+                state.setdefault(int(place), {})[key] = torch.from_numpy(np.asarray(values))
+        module = {name[7:]: torch.from_numpy(values) for name, values in arrays.items() if name.startswith("module.")}
+        try:
+            self.module.load_state_dict(module)
+        except RuntimeError as error:
+            raise _checkpoint_error(path, " ".join(str(error).split())[:200]) from None
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.step = int(arrays["step"])
+
+    def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
+        epoch, place = divmod(self.step, self.steps_an_epoch)
+        if epoch != self._order_epoch:
+            order = np.random.default_rng([self.entropy, 0, epoch]).permutation(len(self.data.train_labels))
+            self._order, self._order_epoch = torch.from_numpy(order), epoch
+        chosen = self._order[place * self.batch_size : (place + 1) * self.batch_size]
+        images = self.data.train_images[chosen]
+        if self.augment is not None:
+            images = self.augment(images, np.random.default_rng([self.entropy, 1, self.step]))
+        return images.to(self.device), self.data.train_labels[chosen].to(self.device)
+
+    def _check_outputs(self) -> int:
+        """The number of networks; one forward pass shows whether module and data fit together."""
+        sample = self.data.test_images[:1].to(self.device)
+        try:
+            with torch.no_grad():
+                outputs = self.module.eval()(sample)
+        except NbkitError:
+            raise
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise NbkitError(
+                f"train: module must take images of the shape {tuple(sample.shape)}, got {type(error).__name__}: "
+                f"{error}. Put nn.Flatten or nn.Unflatten in front."
+            ) from None
+        finally:
+            self.module.train()
+        if outputs.ndim not in (2, 3) or outputs.shape[-2] != 1:
+            raise NbkitError(
+                "train: module must give (batch, n_classes) or (n_nets, batch, n_classes), got the shape "
+                f"{tuple(outputs.shape)} for one image. Use a classifier."
+            )
+        if self.data.n_classes > outputs.shape[-1]:
+            raise NbkitError(
+                f"train: labels must be below the module's {outputs.shape[-1]} outputs, got {self.data.n_classes - 1}. "
+                "Give the last layer one output for each class."
+            )
+        return len(_as_batch(outputs))
+
+
+def _as_batch(outputs: torch.Tensor) -> torch.Tensor:
+    return outputs if outputs.ndim == 3 else outputs[None]
+
+
+def _device(module: nn.Module) -> torch.device:
+    if not isinstance(module, nn.Module) or next(module.parameters(), None) is None:
+        raise NbkitError(
+            f"train: module must be a torch.nn.Module with parameters, got {type(module).__name__}. "
+            "Use nbkit.nets.FeedForward(...)."
+        )
+    return next(module.parameters()).device
+
+
+def _rate(learning_rate: float | Rate, name: str, parameter: nn.Parameter) -> float:
+    rate = learning_rate(name, parameter) if callable(learning_rate) else learning_rate
+    return check_number("train", "learning_rate", rate, above=0)
+
+
+def _n_steps(epochs: float | None, steps: int | None, steps_an_epoch: int) -> int:
+    if (epochs is None) == (steps is None):
+        raise NbkitError(f"train: one of epochs and steps must be given, got {epochs} and {steps}. Say epochs=5.")
+    if steps is not None:
+        return check_integer("train", "steps", steps, at_least=0)
+    return max(1, round(check_number("train", "epochs", epochs, above=0) * steps_an_epoch))
+
+
+def _checkpoint_error(path: Path, found: str) -> NbkitError:
+    return NbkitError(
+        f"train: the checkpoint {path} must come from this very training, got {found}. Delete it to start anew."
+    )

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -28,6 +29,7 @@ __all__ = [
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _COUNTLESS = 10**6  # of the largest unit; the number says nothing beyond
 _FALLBACK_BYTES = 4 * 2**30  # assumed free where the system tells nothing
+_THREADS = {"lock": threading.Lock(), "inside": 0, "wished": 0}  # of torch, while someone computes on one core
 
 
 def choose_device(name: str | torch.device | None = None) -> torch.device:
@@ -72,13 +74,21 @@ def describe_device(device: str | torch.device | None = None) -> str:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Small tensors on one core: on a busy machine torch's further threads wait for theirs, up to 250 ms a picture."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Small tensors on one core: on a busy machine torch's further threads wait for theirs, up to 250 ms a picture.
+
+    The setting belongs to the process in parts: of several threads inside, the first remembers what it was.
+    """
+    with _THREADS["lock"]:
+        if not _THREADS["inside"]:
+            _THREADS["wished"] = torch.get_num_threads()
+        _THREADS["inside"] += 1
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(n_threads)
+        with _THREADS["lock"]:
+            _THREADS["inside"] -= 1
+            torch.set_num_threads(_THREADS["wished"])
 
 
 def memory_budget(device: torch.device | None = None) -> int:

@@ -1,5 +1,7 @@
 """Where tensors live: the choice of device, the memory budget, arrays from anything, seeds."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from nbkit.device import (
     describe_device,
     format_bytes,
     memory_budget,
+    one_thread,
     random_generator,
     spawn_generators,
 )
@@ -139,3 +142,26 @@ def test_children_of_one_generator_differ_from_call_to_call():
 def test_a_wrong_number_of_children_is_refused(n):
     with pytest.raises(NbkitError, match="^spawn_generators: n must be an integer between 0 and 1000000, got"):
         spawn_generators(0, n)
+
+
+def test_one_thread_gives_back_what_was_set_even_when_two_threads_leave_in_the_order_they_came():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        first_is_inside, second_is_inside = threading.Event(), threading.Event()
+
+        def enter_first() -> None:
+            with one_thread():
+                first_is_inside.set()
+                second_is_inside.wait(10)
+
+        thread = threading.Thread(target=enter_first)
+        thread.start()
+        first_is_inside.wait(10)
+        with one_thread():
+            assert torch.get_num_threads() == 1
+            second_is_inside.set()
+            thread.join(10)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

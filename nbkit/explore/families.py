@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from nbkit.device import choose_device, one_thread, spawn_generators
+from nbkit.device import choose_device, spawn_generators
 from nbkit.measure import reach_fractions, reachability
 from nbkit.topology import (
     CirculantLayer,
@@ -106,14 +106,12 @@ def cascade(name: str, n: int, degree: int, depth: int) -> Topology:
     return Topology([cascade_layer(name, n, degree, position % _period(name, n, degree)) for position in range(depth)])
 
 
-@one_thread()
 def reach_matrix(name: str, n: int, degree: int, depth: int) -> np.ndarray:
     """Who reaches whom after `depth` layers, bool (n, n), computed on the device for live pictures."""
     return reachability(cascade(name, n, degree, depth), device=choose_device()).cpu().numpy()
 
 
 @lru_cache(maxsize=500)
-@one_thread()
 def fractions(name: str, n: int, degree: int) -> np.ndarray:
     """The fraction of joined pairs after 1..DEEPEST layers."""
     return reach_fractions(cascade(name, n, degree, DEEPEST), device=choose_device()).cpu().numpy()

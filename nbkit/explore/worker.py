@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from nbkit.device import one_thread
+
 __all__ = ["DRAW_GAP_S", "Frame", "Worker"]
 
 Frame = dict[str, Any]
@@ -154,7 +156,7 @@ class Worker:
         frames = self._stream(settings)
         try:
             while self._goes_on(drawn):
-                with STEPS, mode:
+                with STEPS, mode, one_thread():
                     step_began = time.perf_counter()
                     frame = next(frames, _END)
                     computed_ms += 1000 * (time.perf_counter() - step_began)

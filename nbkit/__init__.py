@@ -4,7 +4,21 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = ["claims", "data", "device", "errors", "exercises", "explore", "figures", "measure", "topology"]
+__all__ = [
+    "claims",
+    "data",
+    "device",
+    "errors",
+    "exercises",
+    "explore",
+    "figures",
+    "measure",
+    "nets",
+    "results",
+    "topology",
+    "training",
+    "weights",
+]
 
 
 def __getattr__(name: str):

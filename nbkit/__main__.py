@@ -1,4 +1,4 @@
-"""`python -m nbkit`: look at the installation, then open the first notebook; `check` only looks, `store` stores."""
+"""`python -m nbkit`: look at the installation, then open the first notebook; `check` only looks, `store` stores, `run` computes."""
 
 import argparse
 import os
@@ -15,16 +15,21 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status, 0 when all is well."""
     parser = argparse.ArgumentParser(prog="python -m nbkit", description=__doc__, allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", metavar="check | store")
+    commands = parser.add_subparsers(dest="command", metavar="check | store | run")
     commands.add_parser("check", help="only check installation, device and data")
     store = commands.add_parser("store", help="execute notebooks and store them for reading (needs the extra `test`)")
     store.add_argument("notebooks", nargs="*", type=Path, help="default: every notebook of the checkout")
+    run = commands.add_parser("run", help="make a stored paper-scale result again; takes from minutes to hours")
+    run.add_argument("name", help="such as trained_growth")
+    run.add_argument("--work", type=Path, default=Path("build", "runs"), help="folder for checkpoints")
     # What is not ours, such as --no-browser or --port=9999, is JupyterLab's.
     options, for_jupyter = parser.parse_known_args(arguments)
     if options.command and for_jupyter:
         parser.error(f"{options.command} knows no {for_jupyter[0]}")
     if options.command == "store":
         return _store(options.notebooks)
+    if options.command == "run":
+        return _run(options.name, options.work)
     problems = _check()
     if problems or options.command == "check":
         return 1 if problems else 0
@@ -55,6 +60,21 @@ def _store(notebooks: list[Path]) -> int:
             failures += 1
             print(error, file=sys.stderr, flush=True)
     return 1 if failures else 0
+
+
+def _run(name: str, work: Path) -> int:
+    from nbkit.errors import NbkitError
+    from nbkit.runs import run
+
+    try:
+        run(name, work=work, say=say)
+    except NbkitError as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from its last checkpoint.", file=sys.stderr, flush=True)
+        return 130
+    return 0
 
 
 def _open_lab(for_jupyter: list[str]) -> int:

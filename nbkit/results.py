@@ -54,7 +54,14 @@ def results_folder() -> Path:
 
 
 def sidecar(
-    *, command: str, seed: int, seconds: float, steps: int, status: str = "complete", device: str = "cpu", **more: object
+    *,
+    command: str,
+    seed: int,
+    seconds: float,
+    steps: int,
+    status: str = "complete",
+    device: str = "cpu",
+    **more: object,
 ) -> dict:
     """What stands beside a result: how it was made, with the device in words and the versions filled in.
 
@@ -182,7 +189,9 @@ def _typed(cells: list[str]) -> np.ndarray:
 
 def _path(who: str, name: str, folder: str | Path | None) -> Path:
     if not isinstance(name, str) or not re.fullmatch(r"\w+", name):
-        raise NbkitError(f"{who}: name must be letters, digits and underscores, got {show(name)}. Leave the ending out.")
+        raise NbkitError(
+            f"{who}: name must be letters, digits and underscores, got {show(name)}. Leave the ending out."
+        )
     return (results_folder() if folder is None else Path(folder)) / f"{name}.csv"
 
 

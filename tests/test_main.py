@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nbkit import __main__ as front_door
-from nbkit import __version__, checking, data
+from nbkit import __version__, checking, data, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -79,7 +79,8 @@ def test_a_checkout_that_was_never_installed_is_told_how(monkeypatch, capsys):
 
 
 def test_missing_data_and_notebooks_are_reasons_and_nothing_is_opened(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(data, "shipped_folder", lambda name: tmp_path)
+    for module in (data, data.shipped):
+        monkeypatch.setattr(module, "shipped_folder", lambda name: tmp_path)
     assert front_door.main([]) == 1
     said = capsys.readouterr()
     assert "Missing: data: mnist_digits" in said.err and "does not hold 00_start_here.ipynb" in said.err
@@ -170,6 +171,28 @@ def test_jupyterlab_really_starts_and_wants_a_token(tmp_path):
                 urllib.request.urlopen(contents, timeout=30)
         finally:
             process.terminate()
+
+
+def test_run_makes_a_stored_result_again(monkeypatch, capsys, tmp_path):
+    calls = []
+    monkeypatch.setitem(runs.RUNS, "quick", lambda work, say: (calls.append(work), say("half way")))
+    assert front_door.main(["run", "quick", "--work", str(tmp_path)]) == 0
+    assert calls == [tmp_path / "quick"] and "half way" in capsys.readouterr().out
+
+
+def test_a_run_that_is_stopped_says_how_it_goes_on(monkeypatch, capsys, tmp_path):
+    def stopped(work, say):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(runs.RUNS, "quick", stopped)
+    assert front_door.main(["run", "quick", "--work", str(tmp_path)]) == 130
+    assert "The same command goes on from its last checkpoint." in capsys.readouterr().err
+
+
+def test_an_unknown_run_is_one_error_that_lists_the_runs(capsys):
+    assert front_door.main(["run", "marathon"]) == 1
+    said = capsys.readouterr()
+    assert "run: name must be one of 'trained_growth', got 'marathon'" in said.err and "Traceback" not in said.err
 
 
 @pytest.fixture(scope="module")

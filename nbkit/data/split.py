@@ -17,7 +17,7 @@ from nbkit.measure import Trajectory, line
 
 __all__ = ["Split", "as_split", "digit_line", "distort", "mnist_split", "unit_norm"]
 
-N_TEST = 2_000
+_N_TEST = 2_000
 _SPLIT_SEED = 20_191_125  # of the permutation below; another number would be another data set
 
 
@@ -62,7 +62,7 @@ def mnist_split() -> Split:
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(images))
     pixels = torch.from_numpy(images[order].reshape(len(images), -1).astype(np.float32) / 255)
     classes = torch.from_numpy(labels[order].astype(np.int64))
-    return Split(pixels[N_TEST:], classes[N_TEST:], pixels[:N_TEST], classes[:N_TEST])
+    return Split(pixels[_N_TEST:], classes[_N_TEST:], pixels[:_N_TEST], classes[:_N_TEST])
 
 
 def unit_norm(images: torch.Tensor) -> torch.Tensor:
@@ -142,10 +142,12 @@ def distort(
             f"distort: images must be square and flattened, (n, side * side), got the shape {tuple(images.shape)}. "
             "Use images.flatten(1)."
         )
-    limits = [
-        check_number("distort", name, value, above=-1e-300, at_most=most)
-        for name, value, most in (("shift", shift, side), ("degrees", degrees, 180), ("scale", scale, 0.99))
-    ]
+    amounts = {"shift": (shift, side), "degrees": (degrees, 180), "scale": (scale, 0.99)}
+    limits = [check_number("distort", name, value, at_most=most) for name, (value, most) in amounts.items()]
+    if min(limits) < 0:
+        raise NbkitError(
+            f"distort: shift, degrees and scale must not be negative, got {limits}. They are largest amounts."
+        )
     shift_x, shift_y, turn, grow = random_generator(seed, who="distort").uniform(-1, 1, (4, n))
     angle, size = np.radians(limits[1] * turn), 1 + limits[2] * grow
     rows = [

@@ -13,7 +13,7 @@ from nbkit.errors import NbkitError
 def folder(tmp_path, monkeypatch):
     """A copy of the data folder that a test may damage."""
     shutil.copy(data.shipped_folder("data") / "mnist-10k.npz", tmp_path)
-    monkeypatch.setattr(data, "shipped_folder", lambda name: tmp_path)
+    monkeypatch.setattr(data.shipped, "shipped_folder", lambda name: tmp_path)
     return tmp_path
 
 
@@ -62,4 +62,4 @@ def test_a_missing_file_is_one_error(folder):
 
 def test_licence_lies_beside_the_digits_and_names_the_same_checksum():
     licence = (data.shipped_folder("data") / "mnist-10k.LICENSE").read_text()
-    assert data._DIGITS_SHA256 in licence and "Attribution-ShareAlike" in licence
+    assert data.shipped._DIGITS_SHA256 in licence and "Attribution-ShareAlike" in licence

@@ -16,6 +16,7 @@ _HOME = {
     "PathsExplorer": "radix",
     "SigmoidsExplorer": "sigmoids",
     "WiringExplorer": "radix",
+    "GrowthExplorer": "growth",
     "ConeExplorer": "reach",
     "GapExplorer": "reach",
     "ReachExplorer": "reach",

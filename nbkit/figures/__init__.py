@@ -2,6 +2,7 @@
 
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.fit import fit_figure, fit_traces
+from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
 from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
@@ -18,6 +19,8 @@ __all__ = [
     "Curve",
     "ReachPanel",
     "block_adjacency_figure",
+    "circle_figure",
+    "circle_traces",
     "curve_traces",
     "curves_figure",
     "decision_trees_figure",
@@ -25,6 +28,8 @@ __all__ = [
     "fit_figure",
     "fit_traces",
     "kronecker_figure",
+    "length_figure",
+    "length_traces",
     "matrices_figure",
     "matrix_figure",
     "reach_figure",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from nbkit.data import Split
 from nbkit.data.split import as_split
 from nbkit.device import random_generator
 from nbkit.errors import NbkitError, check_choice, check_integer, check_number
+from nbkit.training.checkpoint import load_checkpoint, save_checkpoint
 
 __all__ = ["Progress", "accuracy", "train"]
 
@@ -118,13 +118,13 @@ def train(
     n_test = n_all if n_test is None else check_integer("train", "n_test", n_test, at_least=1, at_most=n_all)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None and path.exists():
-        state.load(path)
+        state.step = load_checkpoint(path, module, state.optimizer, state.facts)
     yield state.record(n_test)
     while state.step < state.n_steps:
         state.take_step()
         last = state.step == state.n_steps
         if path is not None and (last or state.step % checkpoint_every == 0):
-            state.save(path)
+            save_checkpoint(path, module, state.optimizer, step=state.step, **state.facts)
         if last or state.step % every == 0:
             yield state.record(n_all if last else n_test)
 
@@ -186,39 +186,10 @@ class _Training:
         found = accuracy(self.module, self.data.test_images[:n_test], self.data.test_labels[:n_test])
         return Progress(self.step, self.n_steps, self.step / self.steps_an_epoch, loss, found)
 
-    def save(self, path: Path) -> None:
-        arrays = {f"module.{name}": value for name, value in self.module.state_dict().items()}
-        for place, entries in self.optimizer.state_dict()["state"].items():
-            arrays |= {f"optimizer.{place}.{name}": torch.as_tensor(value) for name, value in entries.items()}
-        arrays = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
-        partial = path.with_name(f"{path.name}.partial")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.savez(file, **arrays, step=self.step, entropy=self.entropy, n_steps=self.n_steps, batch=self.batch_size)
-        os.replace(partial, path)
-
-    def load(self, path: Path) -> None:
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
-            raise _checkpoint_error(path, f"{type(error).__name__}: {error}") from None
-        own = {"entropy": self.entropy, "n_steps": self.n_steps, "batch": self.batch_size}
-        other = [f"{name} {arrays.get(name)} for {value}" for name, value in own.items() if arrays.get(name) != value]
-        if other or "step" not in arrays:
-            raise _checkpoint_error(path, ", ".join(other) or "no step")
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, values in arrays.items():
-            if name.startswith("optimizer."):
-                _, place, key = name.split(".", 2)
-                state.setdefault(int(place), {})[key] = torch.from_numpy(np.asarray(values))
-        module = {name[7:]: torch.from_numpy(values) for name, values in arrays.items() if name.startswith("module.")}
-        try:
-            self.module.load_state_dict(module)
-        except RuntimeError as error:
-            raise _checkpoint_error(path, " ".join(str(error).split())[:200]) from None
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        self.step = int(arrays["step"])
+    @property
+    def facts(self) -> dict[str, int]:
+        """What a checkpoint must share with this training."""
+        return {"entropy": self.entropy, "n_steps": self.n_steps, "batch_size": self.batch_size}
 
     def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         epoch, place = divmod(self.step, self.steps_an_epoch)
@@ -283,9 +254,3 @@ def _n_steps(epochs: float | None, steps: int | None, steps_an_epoch: int) -> in
     if steps is not None:
         return check_integer("train", "steps", steps, at_least=0)
     return max(1, round(check_number("train", "epochs", epochs, above=0) * steps_an_epoch))
-
-
-def _checkpoint_error(path: Path, found: str) -> NbkitError:
-    return NbkitError(
-        f"train: the checkpoint {path} must come from this very training, got {found}. Delete it to start anew."
-    )

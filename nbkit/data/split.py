@@ -192,7 +192,7 @@ def _checked_pair(who: str, name: str, images: object, labels: object) -> tuple[
         labels = torch.from_numpy(as_array(who, f"{name} labels", labels))
     if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels) or not len(images):
         raise NbkitError(
-            f"{who}: {name} images (n, ...) and labels (n,) must have one n, got the shapes {tuple(images.shape)} and "
+            f"{who}: {name} images (n, ...) and labels (n,) must have one n of at least 1, got the shapes {tuple(images.shape)} and "
             f"{tuple(labels.shape)}. Give one label for each image."
         )
     if not torch.isfinite(images).all():

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nbkit.device import check_memory, choose_device, memory_budget, one_thread, spawn_generators
-from nbkit.errors import NbkitError, check_choice, check_integer
+from nbkit.errors import NbkitError, check_choice, check_integer, show
 from nbkit.measure.curves import Trajectory, as_trajectory, line
 from nbkit.measure.growth_result import GrowthResult
 from nbkit.measure.lengths import METHODS, Speeds, speeds_through
@@ -169,14 +169,16 @@ def random_line(dim: int, *, seed: int | np.random.Generator | None = 0) -> Traj
 
 
 def _widths(who: str, width: object, depth: object) -> tuple[int, ...]:
-    if width is None or (depth is None and not isinstance(width, (Sequence, np.ndarray))):
+    if isinstance(width, np.ndarray):
+        width = width.tolist()
+    if width is None or (depth is None and not isinstance(width, Sequence)):
         raise NbkitError(
             f"{who}: width and depth must be given, got {width} and {depth}. Say growth(law, density, 784, 10)."
         )
-    if isinstance(width, (Sequence, np.ndarray)) and not isinstance(width, str):
+    if isinstance(width, Sequence) and not isinstance(width, str):
         if depth is not None and depth != len(width) - 1:
             raise NbkitError(
-                f"{who}: width must have depth + 1 = {depth + 1} entries, got {len(width)}. Leave depth out."
+                f"{who}: width must have one entry more than depth, {show(depth)}, got {len(width)}. Leave depth out."
             )
         return tuple(width)
     width = check_integer(who, "width", width, at_least=1)

@@ -104,20 +104,25 @@ class GrowthResult:
 
         A factor g with E g^2 = r known has the control (g^2 - r) / (2 sqrt r), of expectation 0: what it says about a
         network's luck is taken off. Its coefficient is 1, and from eight networks on fitted by regression, for each
-        network on all others, which keeps the estimate without bias. Where a network died altogether the plain mean
-        is given.
+        network on all others, which keeps the estimate without bias. Layers behind a network's death count 0 in its
+        control: whether it is dead is settled before the layer is drawn, so the expectation stays 0.
         """
-        if self.factor_control is None or bool(self.factor.isnan().any()):
-            return _mean_estimate(self.growth[~self.growth.isnan()])
-        return _controlled(self.growth, self.factor_control.mean(dim=1))
+        live = ~self.growth.isnan()
+        if self.factor_control is None:
+            return _mean_estimate(self.growth[live])
+        return _controlled(self.growth[live], self.factor_control.nan_to_num(nan=0.0).mean(dim=1)[live])
 
     def factor_estimate(self) -> Estimate:
-        """The mean factor of each layer, (depth,), controlled as `growth_estimate`."""
-        if self.factor_control is None or bool(self.factor.isnan().any()):
-            columns = [_mean_estimate(column[~column.isnan()]) for column in self.factor.T]
-            stacked = [torch.stack([getattr(column, name) for column in columns]) for name in ("mean", "sem")]
-            return Estimate(*stacked, self.n_nets)
-        return _controlled(self.factor, self.factor_control)
+        """The mean factor of each layer over the networks alive before it, (depth,), controlled as `growth_estimate`."""
+        columns = []
+        for layer, factor in enumerate(self.factor.T):
+            live = ~factor.isnan()
+            if self.factor_control is None:
+                columns.append(_mean_estimate(factor[live]))
+            else:
+                columns.append(_controlled(factor[live], self.factor_control[live, layer]))
+        stacked = [torch.stack([getattr(column, name) for column in columns]) for name in ("mean", "sem")]
+        return Estimate(*stacked, min(column.n for column in columns))
 
     def length_estimate(self) -> Estimate:
         """The mean length behind each layer, (depth + 1,), with the control variate where there is one.

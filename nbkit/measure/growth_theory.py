@@ -84,7 +84,7 @@ def growth_delta(law: Law, density: float, width: int, *, fourth: float | None =
     who = "growth_delta"
     width = check_integer(who, "width", width, at_least=1)
     fourth = min(1.0, 3 / width) if fourth is None else check_number(who, "fourth", fourth, above=0, at_most=1)
-    excess = law.kurtosis / density - 3
+    excess = check_law(who, "law", law).kurtosis / _density(who, density) - 3
     return growth_rms(law, density) * (1 - (5 + 2 * fourth * excess) / (8 * width))
 
 

@@ -74,15 +74,23 @@ def speeds_through(who: str, net: nn.Module, curve: Trajectory | Callable, metho
         if n_points is not None:
             raise NbkitError(f"{who}: n_points must be left out with method='exact', got {n_points}. It finds its own.")
         net = copy.deepcopy(net).double()  # breakpoints are met to rounding, and single precision is too coarse
-        return _chord_speeds(who, net, curve, exact_breakpoints(who, net, curve))
+        times = exact_breakpoints(who, net, curve)
+        # chords would see rounding, where a piece dies, as a piece that moves
+        straight = curve(torch.tensor([0.0, 1.0])).diff(dim=0)
+        middles = (times[:-1] + times[1:]) / 2
+        return _tangent_speeds(who, net, curve(middles), straight.expand(len(middles), -1)), times.diff()
     n_points = check_integer(who, "n_points", _POINTS[method] if n_points is None else n_points, at_least=2)
     check_memory(who, 16 * n_points * curve.dim, lower="n_points")
     if method == "chords":
         return _chord_speeds(who, net, curve, torch.linspace(0, 1, n_points, dtype=torch.float64))
     times = (torch.arange(n_points, dtype=torch.float64) + 0.5) / n_points
-    images = layer_images(who, net, curve(times), curve.derivative(times))
-    speeds = torch.stack([torch.linalg.vector_norm(tangent.flatten(1), dim=1) for _, tangent in images])
+    speeds = _tangent_speeds(who, net, curve(times), curve.derivative(times))
     return speeds, torch.full((n_points,), 1 / n_points, dtype=torch.float64)
+
+
+def _tangent_speeds(who: str, net: nn.Module, points: torch.Tensor, velocity: torch.Tensor) -> torch.Tensor:
+    images = layer_images(who, net, points, velocity)
+    return torch.stack([torch.linalg.vector_norm(tangent.flatten(1), dim=1) for _, tangent in images])
 
 
 def _chord_speeds(who: str, net: nn.Module, curve: Trajectory, times: torch.Tensor) -> Speeds:
@@ -103,10 +111,17 @@ def layer_images(
         if velocity is not None:
             stack.enter_context(forward_ad.dual_level())
             points = forward_ad.make_dual(points, velocity.to(example.device, dtype))
-        seen = [points]
-        stack.enter_context(_watching(net, lambda module, given, out: seen.append(out)))
+        seen, last = [points], points
+
+        def see(module: nn.Module, given: torch.Tensor, out: torch.Tensor) -> None:
+            nonlocal last
+            last = out.clone()  # for the network, which may write on it: h += x
+            seen.append(out)
+            return last
+
+        stack.enter_context(_watching(net, see))
         output = _forward(who, net, points)
-        if output is not seen[-1]:
+        if output is not last or output._version:
             seen.append(output)
         return [_unpacked(who, image, velocity is not None) for image in seen]
 
@@ -148,13 +163,13 @@ def _evaluating(net: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _watching(net: nn.Module, see: Callable[[nn.Module, torch.Tensor, torch.Tensor], None]) -> Iterator[None]:
-    """Call `see` after each nonlinear leaf module's forward pass."""
+def _watching(net: nn.Module, see: Callable[[nn.Module, torch.Tensor, torch.Tensor], object]) -> Iterator[None]:
+    """Call `see` after each nonlinear leaf module's forward pass; what it returns takes the output's place."""
 
-    def hook(module: nn.Module, given: tuple, out: object) -> None:
+    def hook(module: nn.Module, given: tuple, out: object) -> torch.Tensor | None:
         if isinstance(out, torch.Tensor) and given and isinstance(given[0], torch.Tensor):
             if not _is_affine(module, given[0]):
-                see(module, given[0], out)
+                return see(module, given[0], out)
 
     leaves = [module for module in net.modules() if not any(module.children())]
     handles = [leaf.register_forward_hook(hook) for leaf in leaves]
@@ -166,12 +181,19 @@ def _watching(net: nn.Module, see: Callable[[nn.Module, torch.Tensor, torch.Tens
 
 
 def _is_affine(module: nn.Module, given: torch.Tensor) -> bool:
-    """Whether a leaf maps midpoints to midpoints, tried on random rows; so any kind of linear layer is recognised."""
+    """Whether f(x) + f(y) = f(x + y) + f(0) for a leaf: for random x and y, for y = -x, where every kink at 0 shows,
+    and for y = x of many sizes, where every step and every kink elsewhere shows. So any linear layer is recognised."""
     generator = torch.Generator().manual_seed(0)
-    ends = 10 * torch.randn(2, *given.shape[1:], generator=generator, dtype=torch.float64).to(given.device, given.dtype)
-    outs = module.forward(torch.cat([ends, ends.mean(dim=0, keepdim=True)])).double()
-    bend = (outs[0] + outs[1]) / 2 - outs[2]
-    return bool(bend.abs().max() <= 1e-5 * outs.abs().max()) if outs.numel() else True
+    one, other = torch.randn(2, 1, *given.shape[1:], generator=generator, dtype=torch.float64)
+    same = torch.cat([one * 2.0**power for power in range(-10, 11)])
+    x, y = torch.cat([one, one, same]), torch.cat([other, -one, same])
+    probes = torch.cat([x, y, x + y, torch.zeros_like(one).expand_as(x)]).to(given.device, given.dtype)
+    outs = module.forward(probes).double()
+    if not outs.numel():
+        return True
+    outs = outs.reshape(4, len(x), -1)
+    bends = (outs[0] + outs[1] - outs[2] - outs[3]).abs().amax(dim=1)
+    return bool((bends <= 1e-5 * outs.abs().amax(dim=(0, 2))).all())
 
 
 def exact_breakpoints(who: str, net: nn.Module, curve: Trajectory) -> torch.Tensor:
@@ -185,8 +207,12 @@ def exact_breakpoints(who: str, net: nn.Module, curve: Trajectory) -> torch.Tens
     """
     times, done, n_seen = torch.tensor([0.0, 1.0], dtype=torch.float64), 0, 1
     while done < n_seen:
-        inputs: list[tuple[nn.Module, torch.Tensor]] = []
-        with torch.no_grad(), _evaluating(net), _watching(net, lambda module, given, _: inputs.append((module, given))):
+        inputs: list[tuple[nn.Module, torch.Tensor | None]] = []
+
+        def see(module: nn.Module, given: torch.Tensor, out: torch.Tensor) -> None:
+            inputs.append((module, given.clone() if len(inputs) == done else None))
+
+        with torch.no_grad(), _evaluating(net), _watching(net, see):
             _forward(who, net, curve(times))
         n_seen = len(inputs)
         if done < n_seen:

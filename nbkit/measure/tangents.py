@@ -26,9 +26,10 @@ def tangents_through(
     times = torch.stack([_times(nets.entropy, net, n_points) for net in chunk])
     points, velocity = (f(times.ravel()).reshape(*times.shape, -1) for f in (curve, curve.derivative))
     log_expected = _log_expected(nets, velocity)
-    point, size = _unit(points.to(device, torch.float32))
-    tangent, speed = _unit(velocity.to(device, torch.float32))
-    log_size, ratios, expected = torch.log(size), [], []
+    # the origin has no size to carry along
+    (point, size), (tangent, speed) = (_unit(vectors.to(device)) for vectors in (points, velocity))
+    point, tangent, log_size = point.float(), tangent.float(), torch.where(size > 0, torch.log(size), 0.0)
+    ratios, expected = [], []
     for layer in range(nets.depth):
         weights = nets.stacked_weights(chunk, layer, device=device)
         image = torch.bmm(torch.cat([point, tangent], dim=1), weights.mT)
@@ -38,7 +39,7 @@ def tangents_through(
             height = torch.addcmul(height, bias[:, None], torch.exp(-log_size).float()[..., None])
         expected.append(_expected_square(nets, layer, tangent))
         point, size = _unit(height.clamp(min=0))
-        log_size = torch.where(size > 0, log_size + torch.log(size), 0.0)  # the origin has no size to carry along
+        log_size = torch.where(size > 0, log_size + torch.log(size), 0.0)
         tangent, ratio = _unit(moved * (height > 0))
         ratios.append(ratio)
     ratios, expected = (torch.stack(entries, dim=1).cpu() for entries in (ratios, expected))
@@ -52,9 +53,9 @@ def _times(entropy: int, net: int, n_points: int) -> torch.Tensor:
 
 
 def _unit(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(vectors of length 1, their lengths in float64); a vector of length 0 stays."""
-    lengths = torch.linalg.vector_norm(vectors, dim=-1)
-    return vectors / torch.where(lengths > 0, lengths, 1.0)[..., None], lengths.double()
+    """(vectors of length 1, their lengths); a vector of length 0 stays. In float64 no square overflows or vanishes."""
+    lengths = torch.linalg.vector_norm(vectors, dim=-1, dtype=torch.float64)
+    return vectors / torch.where(lengths > 0, lengths, 1.0)[..., None].to(vectors.dtype), lengths
 
 
 def _expected_square(nets: RandomNets, layer: int, tangent: torch.Tensor) -> torch.Tensor:

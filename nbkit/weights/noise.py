@@ -77,8 +77,9 @@ class _Kept:
             while self._n_bytes + noise.n_bytes > room and next(iter(self._families), family) != family:
                 _, dropped = self._families.popitem(last=False)
                 self._n_bytes -= sum(entry.n_bytes for entry in dropped.values())
-            if self._n_bytes + noise.n_bytes <= room:
-                self._families.setdefault(family, {})[member] = noise
+            # another thread may have kept the same noise meanwhile
+            if self._n_bytes + noise.n_bytes <= room and member not in self._families.setdefault(family, {}):
+                self._families[family][member] = noise
                 self._families.move_to_end(family)
                 self._n_bytes += noise.n_bytes
 

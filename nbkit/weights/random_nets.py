@@ -157,7 +157,9 @@ def _check_widths(who: str, widths: Sequence[int] | None, topology: Topology | N
 
 def _each_layer(who: str, name: str, given: object, depth: int) -> list:
     """One entry a layer: the same for all, or those of a list."""
-    if isinstance(given, (str, bytes)) or not isinstance(given, (Sequence, np.ndarray)):
+    if isinstance(given, np.ndarray):
+        given = given.tolist()  # a number where the array has no dimension
+    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
         return [given] * depth
     if len(given) != depth:
         raise NbkitError(

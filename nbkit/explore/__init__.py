@@ -16,10 +16,13 @@ _HOME = {
     "PathsExplorer": "radix",
     "SigmoidsExplorer": "sigmoids",
     "WiringExplorer": "radix",
+    "FactorExplorer": "factors",
     "GrowthExplorer": "growth",
+    "MaskGrowthExplorer": "masks",
     "ConeExplorer": "reach",
     "GapExplorer": "reach",
     "ReachExplorer": "reach",
+    "TrainedExplorer": "trained",
 }
 
 __all__ = sorted(_HOME)

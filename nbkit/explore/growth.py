@@ -25,7 +25,7 @@ from nbkit.measure import (
 )
 from nbkit.weights import Discrete, Gaussian, Law, Uniform
 
-__all__ = ["LAWS", "MARKERS", "GrowthExplorer", "trajectory"]
+__all__ = ["LAWS", "MARKERS", "GrowthExplorer", "plain", "refined", "trajectory"]
 
 #: Laws by name, each made from the standard deviation sigma_w; the integers {-3..3} are scaled to meet it.
 LAWS: dict[str, Callable[[float], Law]] = {
@@ -37,6 +37,8 @@ MARKERS = {"Gaussian": "circle", "uniform": "square", "discrete": "diamond"}
 _DIGITS, _ARC_PLANES = (100, 1000), 100  # positions among the shipped test digits; planes of the paper's Fig. 5c
 _PATHS = ("two digits", "random line", "arc", "circle")
 _DIGIT_WIDTH = 784
+# Standard deviation of log-lengths from which their squares, the control, have too heavy a tail to be trusted.
+_HEAVY = 0.5
 _ENOUGH = 10  # networks from which the band fits the picture: of two it is 4 times as wide as of thirty
 _DRAWN: set[tuple] = set()  # kinds of networks whose first ones are drawn, so that they come at once
 
@@ -52,6 +54,15 @@ def trajectory(name: str, width: int) -> Trajectory:
     if name == "random line":
         return straight
     return arc(*straight(torch.tensor([0.0, 1.0])), n_planes=min(_ARC_PLANES, width // 2))
+
+
+def refined(measures: dict, counts: set[int]) -> Iterator[tuple[object, GrowthResult] | None]:
+    """(key, result) of every measure, over few networks first and then over all; None in between passes the turn on."""
+    for n in sorted(counts):
+        for key, measure in measures.items():
+            for result in measure(n):
+                yield None
+            yield key, result
 
 
 class GrowthExplorer(Explorer):
@@ -127,8 +138,9 @@ class GrowthExplorer(Explorer):
 
 def _measured(result: GrowthResult, control: bool, start: float, grid: str) -> dict[str, Any]:
     """Means and 95 % intervals of lengths and growth; lengths that are 0, or not known to be above it, are left out."""
-    lengths = result.length_estimate() if control else _plain(result.length)
-    growths = result.growth_estimate() if control else _plain(result.growth[~result.growth.isnan()])
+    spread = result.log_length[:, 1:].std(dim=0).nan_to_num(nan=np.inf).max()  # NaN where a network died
+    lengths = result.length_estimate() if control and spread < _HEAVY else plain(result.length)
+    growths = result.growth_estimate() if control else plain(result.growth[~result.growth.isnan()])
     (low, high), (_, most) = lengths.interval(), growths.interval()
     length, lower, upper = (values.numpy().copy() for values in (lengths.mean, low, high))
     length[0] = lower[0] = upper[0] = start
@@ -149,7 +161,7 @@ def _measured(result: GrowthResult, control: bool, start: float, grid: str) -> d
     }
 
 
-def _plain(values: torch.Tensor) -> Estimate:
+def plain(values: torch.Tensor) -> Estimate:
     """The mean over networks and its standard error, without a control."""
     return Estimate(values.mean(dim=0), values.std(dim=0) / len(values) ** 0.5, len(values))
 

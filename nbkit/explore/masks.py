@@ -1,0 +1,127 @@
+"""Explorer of notebook 03: how a line grows through fixed wires of one density, family by family."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from nbkit.device import choose_device
+from nbkit.explore.controls import Slider
+from nbkit.explore.explorer import Explorer
+from nbkit.explore.families import BY_CHANCE, DEEPEST, FAMILIES, cascade, cascade_layer, refusal
+from nbkit.explore.growth import plain, refined, trajectory
+from nbkit.figures import Curve, curve_traces, curves_figure
+from nbkit.measure import GrowthResult, growth_rms, growth_rms_through, stream_growth
+from nbkit.topology import Topology
+from nbkit.weights import Gaussian, Law
+
+__all__ = ["MaskGrowthExplorer"]
+
+_IID = "random sparse"
+_SHOWN = FAMILIES | {_IID: "dense"}
+_MARKERS = {"RadiX": "circle", "SAO random": "square", "SAO aligned": "triangle-up", "X-Net Cayley": "diamond"}
+_FEW = 4  # networks a family of the first pass
+
+
+class MaskGrowthExplorer(Explorer):
+    """The length of a line through fixed wires with random weights, family by family, beside each one's exact rms law."""
+
+    groups = {
+        "wires": [
+            Slider("n", "nodes n", values=(16, 64, 81, 100, 128, 256), value=64),
+            Slider("degree", "degree d", values=(2, 3, 4, 8, 9, 10, 16), value=4),
+            Slider("depth", "depth L", 1, DEEPEST, value=DEEPEST),
+        ],
+        "weights": [Slider("growth", "rms growth", 0.5, 2.0, 0.05, value=1.0)],
+        "measure": [Slider("n_nets", "networks", values=(10, 30, 100, 300), value=100)],
+    }
+    presets = {
+        "one density": {"n": 64, "degree": 4, "depth": 16, "growth": 1.0, "n_nets": 100},
+        "two wires a node": {"n": 64, "degree": 2, "depth": 16, "growth": 1.0, "n_nets": 100},
+        "wide": {"n": 256, "degree": 16, "depth": 16, "growth": 1.0, "n_nets": 30},
+        "break it": {"n": 100, "degree": 3, "depth": 16, "growth": 1.0, "n_nets": 100},
+    }
+    height = 480
+
+    def build(self) -> None:
+        empty = _curves({"depth": np.empty(0), "families": {}})
+        labels = {"x_label": "depth d", "y_label": "arc length ℓ / the input's"}
+        self.figure = self.figure_widget(curves_figure(empty, **labels, log_y=True, height=self.height))
+
+    def stream(self, *, n: int, degree: int, depth: int, growth: float, n_nets: int) -> Iterator[dict | None]:
+        """Every family with a few networks first; then once more with all."""
+        law, path = Gaussian(growth * math.sqrt(2 * n / degree)), trajectory("random line", n)
+        direction = path.derivative([0.0])[0]  # a line has one
+        missing = [name for name in FAMILIES if refusal(name, n, degree)]
+        wires, rms, families = {}, {_IID: growth_rms(law, degree / n) ** np.arange(depth + 1)}, {}
+        for name in (name for name in FAMILIES if name not in missing):
+            for position in range(depth if name in BY_CHANCE else 0):  # drawing them all would be a long step
+                cascade_layer(name, n, degree, position)
+                yield None
+            wires[name] = cascade(name, n, degree, depth)
+            rms[name] = growth_rms_through(wires[name], law, direction).numpy()
+            yield None
+        frame = {"n": n, "degree": degree, "depth": np.arange(depth + 1), "std": law.std}
+        left_out = f"left out at n = {n}, d = {degree}: {', '.join(missing)} · " if missing else ""
+
+        def measure(topology: Topology | None) -> Callable[[int], Iterator[GrowthResult]]:
+            options = {"curve": path, "topology": topology, "device": choose_device()}
+            return lambda count: stream_growth(law, degree / n, n, depth, n_nets=count, **options)
+
+        measures = {name: measure(topology) for name, topology in (wires | {_IID: None}).items()}
+        for found in refined(measures, {_FEW, n_nets}):
+            if found is None:
+                yield None
+                continue
+            name, result = found
+            families = families | {name: _told(result, path.length) | {"rms": rms[name]}}
+            counts = [entry["n_nets"] for entry in families.values()]
+            yield frame | {
+                "families": families,
+                "progress": (sum(counts), n_nets * len(measures), "networks"),
+                "note": f"{left_out}95 % t intervals over {min(counts)} networks a family",
+            }
+
+    def draw(self, frame: dict) -> None:
+        seen = np.concatenate([entry[name] for entry in frame["families"].values() for name in ("length", "rms")])
+        self.grow("yaxis", 0.8 * np.nanmin(seen), 1.25 * np.nanmax(seen))
+        self.grow("xaxis", 0, frame["depth"][-1])
+        self.figure.redraw(curve_traces(_curves(frame), log_y=True))
+        self.figure.retitle(_title(frame))
+
+
+def _told(result: GrowthResult, start: float) -> dict:
+    """One family's mean length relative to the input's with its interval, and how far log-lengths spread at the end."""
+    estimate = plain(result.length / start)  # where wires are few, squares have too heavy a tail for a control
+    length, lower, upper = (values.numpy() for values in (estimate.mean, *estimate.interval()))
+    last = result.log_length[:, -1]
+    alive = last[last.isfinite()]
+    return {
+        "length": np.where(length > 0, length, np.nan),
+        "lower": lower,
+        "upper": upper,
+        "spread": float(alive.std()) if len(alive) > 1 else math.nan,
+        "n_nets": result.n_nets,
+        "n_dead": result.n_nets - len(alive),
+    }
+
+
+def _curves(frame: dict) -> list[Curve]:
+    """One solid curve a family and one dashed; a family that is left out is empty."""
+    nothing = dict.fromkeys(("length", "lower", "upper", "rms"), np.empty(0))
+    measured, theory = [], []
+    for name, family in _SHOWN.items():
+        entry = frame["families"].get(name, nothing)
+        x, band = frame["depth"][: len(entry["length"])], {edge: entry[edge] for edge in ("lower", "upper")}
+        measured.append(Curve(name, x, entry["length"], family, marker=_MARKERS.get(name), **band))
+        theory.append(Curve("", x, entry["rms"], family, kind="theory"))
+    return [*measured, *theory]
+
+
+def _title(frame: dict) -> str:
+    spreads = {name: entry["spread"] for name, entry in frame["families"].items() if entry["spread"] >= 0}
+    told = f"Density {frame['degree'] / frame['n']:.3g}: nearly one rms law"
+    if len(spreads) < 2:
+        return told
+    least, most = min(spreads, key=spreads.get), max(spreads, key=spreads.get)
+    return f"{told}, but log ℓ spreads by {spreads[least]:.2g} in {least} and by {spreads[most]:.2g} in {most}"

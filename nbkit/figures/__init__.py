@@ -8,6 +8,7 @@ from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, d
 from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
+from nbkit.figures.trained import TRAINED_KINDS, Points, trained_figure, trained_traces
 from nbkit.figures.wiring import wiring_axes, wiring_figure, wiring_traces
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "INK",
     "MAGNITUDE",
     "PAPER",
+    "Points",
     "SIGNED",
+    "TRAINED_KINDS",
     "Curve",
     "ReachPanel",
     "block_adjacency_figure",
@@ -36,6 +39,8 @@ __all__ = [
     "reach_layout",
     "spectrum_figure",
     "spectrum_traces",
+    "trained_figure",
+    "trained_traces",
     "wiring_axes",
     "wiring_figure",
     "wiring_traces",

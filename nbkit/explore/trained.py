@@ -1,0 +1,237 @@
+"""The explorer of notebook 04: networks learn the digits in one batch, and the growth of lines moves with their weights."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from nbkit.data import digit_line, mnist_split
+from nbkit.explore.controls import Choice, Slider
+from nbkit.explore.explorer import Explorer
+from nbkit.figures import Points, trained_figure, trained_traces
+from nbkit.nets import FeedForward
+from nbkit.runs.growth_lines import choose_lines
+from nbkit.runs.trained_growth import Settings, birth
+from nbkit.training import accuracy, train
+
+__all__ = ["TrainedExplorer"]
+
+_SIGMAS = (1.0, 1.5, 2.0, 2.5, 3.0)
+_WIDTH, _BATCH = 32, 64
+_N_LINES, _N_POINTS = 10, 12  # lines within a class, and as many between two; tangents along each
+_N_TEST = 500
+_STEPS_A_RECORD = 20
+_PAIRS = {"within": slice(0, _N_LINES), "between": slice(_N_LINES, None)}
+_AVERAGES, _ONE_BY_ONE = "class averages", "line by line"
+
+
+class TrainedExplorer(Explorer):
+    """Networks of five initial sigma_w train together: their growth factors move away from those of untrained twins."""
+
+    groups = {
+        "networks": [
+            Slider("n_nets", "nets a σ_w", values=(1, 2, 3, 5, 8), value=2),
+            Slider("depth", "layers d", 3, 10, value=10),
+            Slider("seed", "seed", 0, 9, value=0),
+        ],
+        "training": [
+            Slider("rate", "Adam's rate", values=(0.001, 0.003, 0.01), value=0.01),
+            Slider("steps", "steps", 0, 2000, 100, value=800),
+        ],
+        "lines": [
+            Choice("lines", "lines", (_AVERAGES, _ONE_BY_ONE)),
+            Slider("sigma", "lengths at σ_w", values=_SIGMAS, value=2.0),
+        ],
+    }
+    presets = {
+        "before training": {"steps": 0},
+        "Fig. 6a": {"lines": _AVERAGES, "steps": 800},
+        "Fig. 6b": {"lines": _ONE_BY_ONE, "steps": 800},
+    }
+    height = 640
+
+    def build(self) -> None:
+        figure = trained_figure({}, {}, height=self.height)
+        self.figure = self.figure_widget(figure)
+
+    def stream(
+        self, *, n_nets: int, depth: int, seed: int, rate: float, steps: int, lines: str, sigma: float
+    ) -> Iterator[dict | None]:
+        """What was measured every few steps of training, from where it is to `steps`; then that of `steps`."""
+        training = _training(n_nets, depth, seed, rate)
+        told = 0
+        while (n_records := len(training.records)) <= steps // _STEPS_A_RECORD:
+            yield _frame(training, training.records[-1], steps, lines, sigma) if n_records > told else None
+            told = n_records
+            training.go_on()
+        yield _frame(training, training.records[steps // _STEPS_A_RECORD], steps, lines, sigma)
+
+    def draw(self, frame: dict) -> None:
+        x, y = (np.concatenate([points[axis].ravel() for points in frame["growth"].values()]) for axis in (0, 1))
+        law = x / math.sqrt(2)
+        self.grow("xaxis", 0.95 * np.nanmin(x), 1.03 * np.nanmax(x))
+        self.grow("yaxis", 0.9 * min(np.nanmin(y), law.min()), 1.05 * max(np.nanmax(y), law.max()))
+        lengths = np.concatenate([*frame["lengths"].values()])
+        self.grow("xaxis2", -0.2, frame["lengths"]["within"].size - 0.8)
+        self.grow("yaxis2", lengths.min() / 1.5, lengths.max() * 1.5)
+        self.figure.redraw(trained_traces(frame["growth"], frame["lengths"], frame["trails"]))
+        self.figure.retitle(_title(frame))
+
+
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """What was measured of a batch after some steps: accuracy and sigma_w of each network (n_sigma, n_nets), growth
+    (n_lines, n_sigma, n_nets), lengths over the lines' (n_lines, n_sigma, n_nets, depth + 1)."""
+
+    step: int
+    accuracy: np.ndarray
+    sigma_w: np.ndarray
+    growth: np.ndarray
+    lengths: np.ndarray
+
+
+class _Training:
+    """One batch of networks in training with its records; explorers of the same settings share it."""
+
+    def __init__(self, n_nets: int, depth: int, seed: int, rate: float) -> None:
+        self.records: list[_Record] = []
+        self._nets = birth(
+            Settings(sigmas=_SIGMAS, n_nets=n_nets, widths=(784, *[_WIDTH] * (depth - 1), 10), seed=seed)
+        )
+        self._turns = self._train(seed, rate)
+
+    def go_on(self) -> None:
+        """Do the next part, which takes well under 100 ms; there is a new record after some of them."""
+        next(self._turns)
+
+    def rescaled(self, sigma_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Growth and lengths of random networks of that sigma_w (n_sigma, n_nets): the twins' random numbers, rescaled.
+
+        Without biases, so that both are in proportion to sigma_w and to its powers.
+        """
+        growth, lengths = self._unbiased
+        scale = sigma_w / self.records[0].sigma_w
+        return growth * scale, lengths * scale[..., None] ** np.arange(lengths.shape[-1])
+
+    def _train(self, seed: int, rate: float) -> Iterator[None]:
+        data = mnist_split().unit()
+        self._unbiased = _measure(self._nets, with_biases=False)
+        yield
+        steps = train(
+            self._nets, data, steps=10**6, batch_size=_BATCH, every=1, n_test=1, seed=seed,
+            learning_rate=lambda name, values: rate * math.sqrt(_WIDTH / values.shape[-1] if values.ndim > 2 else 1),
+        )  # fmt: skip
+        step, groups = 0, (len(_SIGMAS), -1)
+        while True:
+            if step % _STEPS_A_RECORD == 0:
+                measured = _measure(self._nets)
+                yield
+                right = accuracy(self._nets, data.test_images[:_N_TEST], data.test_labels[:_N_TEST])
+                sigma_w = self._nets.sigma_w()
+                self.records.append(_Record(step, *(x.numpy().reshape(groups) for x in (right, sigma_w)), *measured))
+                yield
+            if not step:
+                next(steps)  # its record before the first step
+            step = next(steps).step
+            yield
+
+
+@lru_cache(maxsize=8)
+def _training(n_nets: int, depth: int, seed: int, rate: float) -> _Training:
+    return _Training(n_nets, depth, seed, rate)
+
+
+@lru_cache(maxsize=1)
+def _tangents() -> tuple[torch.Tensor, torch.Tensor]:
+    """Points and velocities (n_lines * n_points, 784) along all lines, those within a class first."""
+    times = (torch.arange(_N_POINTS, dtype=torch.float64) + 0.5) / _N_POINTS
+    lines = [digit_line(first, second) for _, _, first, second, *_ in choose_lines(_N_LINES, 0)]
+    parts = [(line(times), line.derivative(times)) for line in lines]
+    return tuple(torch.cat(part).float() for part in zip(*parts, strict=True))
+
+
+@torch.no_grad()
+def _measure(nets: FeedForward, *, with_biases: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Growth and lengths as `_Record` has them: exact tangents through all networks at once.
+
+    Growth is the mean factor over the layers from 32 nodes to 32; dead pieces are left out.
+    """
+    points, moved = _tangents()
+    speeds = [torch.linalg.vector_norm(moved, dim=1).expand(nets.n_nets, -1)]
+    for layer, weight in enumerate(nets.weights):
+        heights, moved = (_image(part, weight) for part in (points, moved))
+        if with_biases:
+            heights = heights + nets.biases[layer][:, None]
+        if layer < nets.depth - 1:
+            points, moved = heights.relu(), moved * (heights > 0)
+        speeds.append(torch.linalg.vector_norm(moved, dim=2))
+    shape = -1, len(_SIGMAS), nets.n_nets // len(_SIGMAS), nets.depth + 1
+    speeds = torch.stack(speeds, dim=2).double().unflatten(1, (-1, _N_POINTS))  # (nets, lines, points, depth + 1)
+    lengths = (speeds / speeds[..., :1]).mean(dim=2)
+    before, behind = speeds[..., 1:-2], speeds[..., 2:-1]
+    factors = torch.where(before > 0, behind / before, math.nan).nanmean(dim=(2, 3))
+    return factors.T.reshape(shape[:3]).numpy(), lengths.transpose(0, 1).reshape(shape).numpy()
+
+
+def _image(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    if rows.ndim == 3:
+        return torch.bmm(rows, weight.mT)
+    return (rows @ weight.flatten(0, 1).T).unflatten(1, weight.shape[:2]).transpose(0, 1)  # the same rows for all
+
+
+def _frame(training: _Training, now: _Record, steps: int, lines: str, sigma: float) -> dict:
+    born, at = training.records[0], _SIGMAS.index(sigma)
+    past = training.records[: now.step // _STEPS_A_RECORD + 1]
+    random_growth, random_lengths = training.rescaled(now.sigma_w)
+    lengths = {pair: _mean(now.lengths[part][:, at]) for pair, part in _PAIRS.items()}
+    lengths["untrained"] = _mean(born.lengths[:, at])
+    lengths["random"] = _mean(random_lengths[:, at])
+    growth = {"untrained": _points(born.sigma_w, born.growth, lines)}
+    growth |= {"random": _points(now.sigma_w, random_growth, lines)}
+    growth |= {pair: _points(now.sigma_w, now.growth[part], lines) for pair, part in _PAIRS.items()}
+    return {
+        "step": now.step,
+        "accuracy": now.accuracy,
+        "sigma_w": now.sigma_w,
+        "growth_of_nets": {
+            **{pair: now.growth[part].mean(axis=0) for pair, part in _PAIRS.items()},
+            "untrained": born.growth.mean(axis=0),
+            "random": random_growth.mean(axis=0),
+        },
+        "growth": growth,
+        "lengths": lengths,
+        "trails": [
+            (np.array([record.sigma_w[group].mean() for record in past]),
+             np.array([np.nanmean(record.growth[:, group]) for record in past]))
+            for group in range(len(_SIGMAS))
+        ] if lines == _AVERAGES else [],
+        "shown": at,
+        "progress": (now.step, steps, "steps"),
+    }  # fmt: skip
+
+
+def _mean(lengths: np.ndarray) -> np.ndarray:
+    """Mean over lines and networks, the last axis left."""
+    return lengths.mean(axis=tuple(range(lengths.ndim - 1)))
+
+
+def _points(sigma_w: np.ndarray, growth: np.ndarray, lines: str) -> Points:
+    """sigma_w and growth averaged over networks: over all lines, with the spread between networks, or line by line."""
+    x = sigma_w.mean(axis=1)
+    if lines == _ONE_BY_ONE:
+        return x, np.nanmean(growth, axis=2), None
+    of_nets = np.nanmean(growth, axis=0)
+    return x, of_nets.mean(axis=1)[None], of_nets.std(axis=1)[None]
+
+
+def _title(frame: dict) -> str:
+    at, of_nets = frame["shown"], frame["growth_of_nets"]
+    within, between, untrained = (of_nets[kind][at].mean() for kind in ("within", "between", "untrained"))
+    right = f"{100 * frame['accuracy'].mean():.0f} % of test digits right"
+    if not frame["step"]:
+        return f"Before training, {right}: every line grows by about σ_w / √2 a layer"
+    told = f"growth {between:.2f} between classes, {within:.2f} within, {untrained:.2f} untrained"
+    return f"After {frame['step']} steps, {right}. From σ_w = {_SIGMAS[at]:g}: {told}"

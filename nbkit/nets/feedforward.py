@@ -115,12 +115,24 @@ class FeedForward(nn.Module):
         Raises:
             NbkitError: inputs of another shape.
         """
+        return self.activations(x)[-1]
+
+    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What stands behind each layer, (n_nets, batch, n_out) each; the last one is the output.
+
+        Args:
+            x: inputs as `forward` takes them; dual numbers of `torch.autograd.forward_ad` give tangents behind each layer.
+
+        Raises:
+            NbkitError: inputs of another shape.
+        """
         own_inputs = x.ndim == 3 and len(x) == self.n_nets
         if x.shape[-1] != self.widths[0] or not (own_inputs or x.ndim == 2):
             raise NbkitError(
                 f"FeedForward: inputs must be (batch, {self.widths[0]}) or ({self.n_nets}, batch, {self.widths[0]}), "
                 f"got {tuple(x.shape)}. Flatten images first."
             )
+        images = []
         for layer in range(self.depth):
             weight = self._wired(layer)
             if x.ndim == 2:  # one matrix for all networks is several times as fast as a batch of copies
@@ -132,7 +144,8 @@ class FeedForward(nn.Module):
                 x = torch.bmm(x, weight.mT)
             if layer < self.depth - 1 or self.output == "relu":
                 x = torch.relu(x)
-        return x
+            images.append(x)
+        return images
 
     def network(self, i: int) -> nn.Sequential:
         """Network i by itself, as an ordinary module with weights of its own: Linear, ReLU, Linear, ..."""

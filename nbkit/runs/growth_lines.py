@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
+import torch.autograd.forward_ad as forward_ad
 
 from nbkit.data import digit_line, mnist_split
-from nbkit.measure import growth_through
+from nbkit.measure import Trajectory
 from nbkit.nets import FeedForward
 from nbkit.weights import Gaussian
 
-__all__ = ["KINDS", "LINE_COLUMNS", "choose_lines", "controls", "measure_growth"]
+__all__ = ["KINDS", "LINE_COLUMNS", "choose_lines", "line_speeds", "measure_growth", "random_controls"]
 
-#: trained; the same network at birth; a random one at its sigma_w after training; a random one at each layer's.
-KINDS = ("trained", "untrained", "matched", "matched_by_layer")
+#: trained with distorted digits, and with the digits as they are; the same network at birth; a random one at the
+#: trained one's sigma_w, and one at the sigma_w of each of its layers
+KINDS = ("trained", "trained_plain", "untrained", "matched", "matched_by_layer")
 LINE_COLUMNS = ("line", "pair", "first", "second", "first_label", "second_label", "length")
 
 
@@ -39,10 +41,10 @@ def choose_lines(n: int, seed: int) -> list[tuple]:
     return rows
 
 
-def controls(trained: FeedForward, born: FeedForward, *, seed: int) -> dict[str, FeedForward]:
-    """A batch of each of `KINDS`, network i beside network i.
+def random_controls(trained: FeedForward, *, seed: int) -> dict[str, FeedForward]:
+    """Random networks beside the trained: "matched" at their sigma_w, "matched_by_layer" at that of each layer.
 
-    The two random controls have the paper's biases and share their random numbers: only the sigma_w of layers differ.
+    Both have the paper's biases and share their random numbers: only the sigma_w of layers differ.
     """
     pooled, layers = trained.sigma_w().tolist(), trained.layer_sigma_w().tolist()
     entropies = np.random.SeedSequence(seed, spawn_key=(2000,)).generate_state(trained.n_nets).tolist()
@@ -50,7 +52,7 @@ def controls(trained: FeedForward, born: FeedForward, *, seed: int) -> dict[str,
         "matched": [[Gaussian(sigma)] * trained.depth for sigma in pooled],
         "matched_by_layer": [[Gaussian(sigma) for sigma in sigmas] for sigmas in layers],
     }
-    return {"trained": trained, "untrained": born} | {
+    return {
         kind: FeedForward.joined(
             [FeedForward(trained.widths, law, seed=entropy) for law, entropy in zip(each, entropies, strict=True)]
         )
@@ -59,25 +61,46 @@ def controls(trained: FeedForward, born: FeedForward, *, seed: int) -> dict[str,
 
 
 def measure_growth(
-    trained: FeedForward, born: FeedForward, lines: list[tuple], *, n_points: int, seed: int, say: Callable[[str], None]
+    kinds: Mapping[str, FeedForward], lines: list[tuple], *, n_points: int, say: Callable[[str], None]
 ) -> dict[str, object]:
     """Columns of the table: growth and lengths of every line through every network of every kind.
 
     growth is the mean factor over the layers that have as many nodes as the layer before; n_skipped counts the dead
-    pieces among those; length_d is the length behind layer d, the last one the output's; net counts through the batch.
+    pieces before these, which have no factor; length_d is the length behind layer d, the last one the output's; net
+    counts through the batch.
     """
-    square = [layer for layer in range(trained.depth) if trained.widths[layer] == trained.widths[layer + 1]]
     columns: dict[str, list] = {"kind": [], "line": [], "net": [], "growth": [], "n_skipped": []}
     lengths = []
-    for kind, nets in controls(trained, born, seed=seed).items():
+    for kind, nets in kinds.items():
+        square = [layer for layer in range(nets.depth) if nets.widths[layer] == nets.widths[layer + 1]]
         for number, _, first, second, *_ in lines:
-            found = growth_through(nets, digit_line(first, second), n_points=n_points)
+            speeds = line_speeds(nets, digit_line(first, second), n_points)
+            before, behind = speeds[square], speeds[[layer + 1 for layer in square]]
+            factors = torch.where(before > 0, behind / before, torch.nan).nanmean(dim=2)
             columns["kind"] += [kind] * nets.n_nets
             columns["line"] += [number] * nets.n_nets
             columns["net"] += range(nets.n_nets)
-            columns["growth"] += found.factor[:, square].nanmean(dim=1).tolist()
-            columns["n_skipped"] += found.n_skipped[:, square].sum(dim=1).tolist()
-            lengths.append(found.length)
+            columns["growth"] += factors.nanmean(dim=0).tolist()
+            columns["n_skipped"] += (before == 0).sum(dim=(0, 2)).tolist()
+            lengths.append(speeds[1:].mean(dim=2))
         say(f"measured {len(lines)} lines through {nets.n_nets} networks: {kind}")
-    behind = torch.cat(lengths)
-    return columns | {f"length_{depth}": behind[:, depth] for depth in range(1, trained.depth + 1)}
+    behind = torch.cat(lengths, dim=1)
+    return columns | {f"length_{depth}": behind[depth - 1] for depth in range(1, len(behind) + 1)}
+
+
+@torch.no_grad()
+def line_speeds(nets: FeedForward, curve: Trajectory, n_points: int) -> torch.Tensor:
+    """||dz/dt|| at the input and behind each layer at n_points midpoints, for all networks at once.
+
+    The same as `measure.growth_through` of each network, some twenty times as fast.
+
+    Returns:
+        float64 (depth + 1, n_nets, n_points).
+    """
+    times = (torch.arange(n_points, dtype=torch.float64) + 0.5) / n_points
+    points, velocity = curve(times).float(), curve.derivative(times).float()
+    with forward_ad.dual_level():
+        images = nets.activations(forward_ad.make_dual(points, velocity))
+        tangents = [forward_ad.unpack_dual(image).tangent for image in images]
+    start = torch.linalg.vector_norm(velocity.double(), dim=1).expand(nets.n_nets, -1)
+    return torch.stack([start, *(torch.linalg.vector_norm(tangent.double(), dim=2) for tangent in tangents)])

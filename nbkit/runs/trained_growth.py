@@ -23,7 +23,7 @@ from nbkit.data.split import unit_norm
 from nbkit.errors import NbkitError
 from nbkit.nets import FeedForward
 from nbkit.results import save_result, sidecar
-from nbkit.runs.growth_lines import KINDS, LINE_COLUMNS, choose_lines, measure_growth
+from nbkit.runs.growth_lines import LINE_COLUMNS, choose_lines, measure_growth, random_controls
 from nbkit.training import Progress, accuracy, train
 from nbkit.weights import Gaussian
 
@@ -87,9 +87,10 @@ def run_trained_growth(*, work: Path, say: Callable[[str], None], settings: Sett
     trained, plain = (_trained(settings, phase, work, say) for phase in PHASES)
     started = time.perf_counter()
     lines = choose_lines(settings.n_lines, settings.seed)
-    columns = measure_growth(
-        trained, birth(settings), lines, n_points=settings.n_points, seed=settings.seed, say=say
-    ) | {"sigma_start": np.tile(settings.sigma_of_net, len(KINDS) * len(lines))}
+    kinds = {"trained": trained, "trained_plain": plain, "untrained": birth(settings)}
+    kinds |= random_controls(trained, seed=settings.seed)
+    columns = measure_growth(kinds, lines, n_points=settings.n_points, say=say)
+    columns["sigma_start"] = settings.sigma_of_net[columns["net"]]
     log = _read_log(work)
     seconds = sum(entry["seconds"] for entry in log) + time.perf_counter() - started
     beside = sidecar(

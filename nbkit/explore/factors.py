@@ -25,6 +25,8 @@ _DENSITIES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _STDS = (0.5, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0)
 _INTEGERS = (1, 3, 6, 10, 13, 17, 20, 24, 27, 31, 34)  # limits C, whose std sqrt(C (C + 1) / 3) reaches 20 as well
 
+_FIRST_POINTS = 9  # three of each law: fewer make no curve
+
 
 def _coarse_to_fine(n: int) -> list[int]:
     """0..n - 1 in an order whose beginnings are spread over the whole range."""
@@ -78,21 +80,16 @@ class FactorExplorer(Explorer):
         order = [(law, i) for i in _coarse_to_fine(len(_DENSITIES)) for law in LAWS]
         measures = {(law, i): measure(*points[law][i][1:]) for law, i in order}
         results: dict[tuple[str, int], GrowthResult] = {}
-        frame = _factor_frame(against, points, results)
-        for found in refined(measures, {2, n_nets}):
-            if found is None:
+        for key, result in refined(measures, {2, n_nets}):
+            if result is not None:
+                results[key] = result
+            if result is None or len(results) < _FIRST_POINTS:
                 yield None
                 continue
-            results[found[0]] = found[1]
-            n_done = sum(result.n_nets for result in results.values())
-            yield (
-                frame
-                | _factor_frame(against, points, results)
-                | {
-                    "progress": (n_done, n_nets * len(order), "networks"),
-                    "note": f"95 % t intervals over {min(r.n_nets for r in results.values())} networks a point",
-                }
-            )
+            counts = [entry.n_nets for entry in results.values()]
+            told = {"progress": (sum(counts), n_nets * len(order), "networks")}
+            told["note"] = f"95 % t intervals over {min(counts)} networks a point"
+            yield _factor_frame(against, points, results) | told
 
     def draw(self, frame: dict) -> None:
         if frame["against"] != self._against:

@@ -56,12 +56,14 @@ def trajectory(name: str, width: int) -> Trajectory:
     return arc(*straight(torch.tensor([0.0, 1.0])), n_planes=min(_ARC_PLANES, width // 2))
 
 
-def refined(measures: dict, counts: set[int]) -> Iterator[tuple[object, GrowthResult] | None]:
-    """(key, result) of every measure, over few networks first and then over all; None in between passes the turn on."""
+def refined(
+    measures: dict[Any, Callable[[int], Iterator[GrowthResult | None]]], counts: set[int]
+) -> Iterator[tuple[Any, GrowthResult | None]]:
+    """(key, result) of every measure, over few networks first and then over all; results are None on the way."""
     for n in sorted(counts):
         for key, measure in measures.items():
             for result in measure(n):
-                yield None
+                yield key, None
             yield key, result
 
 

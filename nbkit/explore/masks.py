@@ -1,7 +1,8 @@
 """Explorer of notebook 03: how a line grows through fixed wires of one density, family by family."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -12,8 +13,7 @@ from nbkit.explore.families import BY_CHANCE, DEEPEST, FAMILIES, cascade, cascad
 from nbkit.explore.growth import plain, refined, trajectory
 from nbkit.figures import Curve, curve_traces, curves_figure
 from nbkit.measure import GrowthResult, growth_rms, growth_rms_through, stream_growth
-from nbkit.topology import Topology
-from nbkit.weights import Gaussian, Law
+from nbkit.weights import Gaussian
 
 __all__ = ["MaskGrowthExplorer"]
 
@@ -49,36 +49,36 @@ class MaskGrowthExplorer(Explorer):
         self.figure = self.figure_widget(curves_figure(empty, **labels, log_y=True, height=self.height))
 
     def stream(self, *, n: int, degree: int, depth: int, growth: float, n_nets: int) -> Iterator[dict | None]:
-        """Every family with a few networks first; then once more with all."""
-        law, path = Gaussian(growth * math.sqrt(2 * n / degree)), trajectory("random line", n)
-        direction = path.derivative([0.0])[0]  # a line has one
+        """All families with a few networks each; then one after another with all networks."""
+        law, path = Gaussian(growth * _std(n, degree)), trajectory("random line", n)
         missing = [name for name in FAMILIES if refusal(name, n, degree)]
-        wires, rms, families = {}, {_IID: growth_rms(law, degree / n) ** np.arange(depth + 1)}, {}
-        for name in (name for name in FAMILIES if name not in missing):
-            for position in range(depth if name in BY_CHANCE else 0):  # drawing them all would be a long step
+        names = [name for name in _SHOWN if name not in missing]
+        left_out = f"left out at n = {n}, d = {degree}: {', '.join(missing)} · " if missing else ""
+        depths, families = np.arange(depth + 1), {}
+
+        def measure(name: str, count: int) -> Iterator[GrowthResult | None]:
+            for position in range(DEEPEST if name in BY_CHANCE else 0):  # drawing them all would be a long step
                 cascade_layer(name, n, degree, position)
                 yield None
-            wires[name] = cascade(name, n, degree, depth)
-            rms[name] = growth_rms_through(wires[name], law, direction).numpy()
-            yield None
-        frame = {"n": n, "degree": degree, "depth": np.arange(depth + 1), "std": law.std}
-        left_out = f"left out at n = {n}, d = {degree}: {', '.join(missing)} · " if missing else ""
+            wires = None if name == _IID else cascade(name, n, degree, depth)
+            options = {"curve": path, "topology": wires, "device": choose_device()}
+            yield from stream_growth(law, degree / n, n, depth, n_nets=count, **options)
 
-        def measure(topology: Topology | None) -> Callable[[int], Iterator[GrowthResult]]:
-            options = {"curve": path, "topology": topology, "device": choose_device()}
-            return lambda count: stream_growth(law, degree / n, n, depth, n_nets=count, **options)
-
-        measures = {name: measure(topology) for name, topology in (wires | {_IID: None}).items()}
-        for found in refined(measures, {_FEW, n_nets}):
-            if found is None:
+        for name, result in refined({name: partial(measure, name) for name in names}, {_FEW, n_nets}):
+            if result is not None:
+                rms = {"rms": growth**depths * _rms(name, n, degree)[: depth + 1]}
+                families = families | {name: _told(result, path.length) | rms}
+            if result is None or len(families) < len(names):  # all together, or lines would come and go in a drag
                 yield None
                 continue
-            name, result = found
-            families = families | {name: _told(result, path.length) | {"rms": rms[name]}}
             counts = [entry["n_nets"] for entry in families.values()]
-            yield frame | {
+            yield {
+                "n": n,
+                "degree": degree,
+                "depth": depths,
+                "std": law.std,
                 "families": families,
-                "progress": (sum(counts), n_nets * len(measures), "networks"),
+                "progress": (sum(counts), n_nets * len(names), "networks"),
                 "note": f"{left_out}95 % t intervals over {min(counts)} networks a family",
             }
 
@@ -88,6 +88,21 @@ class MaskGrowthExplorer(Explorer):
         self.grow("xaxis", 0, frame["depth"][-1])
         self.figure.redraw(curve_traces(_curves(frame), log_y=True))
         self.figure.retitle(_title(frame))
+
+
+def _std(n: int, degree: int) -> float:
+    """The sigma_w at which the rms growth through wires of that degree on both sides is 1."""
+    return math.sqrt(2 * n / degree)
+
+
+@lru_cache(maxsize=500)
+def _rms(name: str, n: int, degree: int) -> np.ndarray:
+    """The exact rms length behind 0..DEEPEST layers, relative to the input's, for weights of that sigma_w."""
+    law = Gaussian(_std(n, degree))
+    if name == _IID:
+        return growth_rms(law, degree / n) ** np.arange(DEEPEST + 1)
+    direction = trajectory("random line", n).derivative([0.0])[0]  # a line has one
+    return growth_rms_through(cascade(name, n, degree, DEEPEST), law, direction).numpy()
 
 
 def _told(result: GrowthResult, start: float) -> dict:

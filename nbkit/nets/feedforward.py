@@ -153,7 +153,8 @@ class FeedForward(nn.Module):
         modules: list[nn.Module] = []
         for layer in range(self.depth):
             weight = self._wired(layer)[i].detach()
-            linear = nn.utils.skip_init(nn.Linear, *reversed(weight.shape), bias=bool(self.biases), dtype=weight.dtype)
+            kind = {"dtype": weight.dtype, "device": weight.device}
+            linear = nn.utils.skip_init(nn.Linear, *reversed(weight.shape), bias=bool(self.biases), **kind)
             linear.weight.data.copy_(weight)
             if self.biases:
                 linear.bias.data.copy_(self.biases[layer][i].detach())

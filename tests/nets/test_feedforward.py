@@ -175,3 +175,21 @@ def test_too_many_networks_are_refused_before_they_are_made(monkeypatch):
     monkeypatch.setenv("NBKIT_MEMORY", "1MiB")
     with pytest.raises(NbkitError, match="Lower n_nets"):
         FeedForward((100, 100), n_nets=1000)
+
+
+def test_activations_are_those_behind_each_layer(inputs):
+    nets = FeedForward(WIDTHS, n_nets=2)
+    images, alone = nets.activations(inputs), nets.network(1)
+    for layer, image in enumerate(images, start=1):
+        torch.testing.assert_close(image[1], alone[: 2 * layer](inputs))
+    assert len(images) == 3 and torch.equal(images[-1], nets(inputs))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA on this machine")
+def test_cuda_gives_the_outputs_of_the_cpu(inputs):
+    nets = FeedForward(WIDTHS, Gaussian(2.0), 0.7, n_nets=3)
+    wanted = nets(inputs)
+    torch.testing.assert_close(nets.cuda()(inputs.cuda()).cpu(), wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(nets.network(0)(inputs.cuda()).cpu(), wanted[0], rtol=1e-4, atol=1e-4)
+    assert nets.sigma_w().shape == (3,)

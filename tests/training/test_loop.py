@@ -277,3 +277,15 @@ def test_a_module_that_is_no_classifier_is_refused(data):
 def test_what_has_no_parameters_is_refused(data, module):
     with pytest.raises(NbkitError, match="train: module must be a torch.nn.Module with parameters"):
         next(train(module, data, steps=1))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA on this machine")
+def test_cuda_trains_as_the_cpu_does_and_goes_on_from_its_checkpoint(data, tmp_path):
+    nets = {device: FeedForward(WIDTHS, n_nets=3).to(device) for device in ("cpu", "cuda")}
+    found = {device: finished(module, data) for device, module in nets.items()}
+    torch.testing.assert_close(found["cuda"].loss, found["cpu"].loss, rtol=1e-2, atol=1e-3)
+    options = {"steps": 10, "checkpoint": tmp_path / "run.npz", "checkpoint_every": 5}
+    *_, last = train(FeedForward(WIDTHS).cuda(), data, **options)
+    [again] = train(FeedForward(WIDTHS, seed=1).cuda(), data, **options)
+    assert torch.equal(again.test_accuracy, last.test_accuracy)

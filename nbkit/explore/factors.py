@@ -69,7 +69,7 @@ class FactorExplorer(Explorer):
     def stream(
         self, *, against: str, density: float | str, std: float | str, curve: str, depth: int, n_nets: int
     ) -> Iterator[dict | None]:
-        """All points with two networks each, coarse to fine; then once more with all networks."""
+        """All points with one network each, coarse to fine; then once more with all networks."""
         points = _points(against, density, std)
         name, width = _PLACES[curve]
         path, device = trajectory(name, width), choose_device()
@@ -80,7 +80,7 @@ class FactorExplorer(Explorer):
         order = [(law, i) for i in _coarse_to_fine(len(_DENSITIES)) for law in LAWS]
         measures = {(law, i): measure(*points[law][i][1:]) for law, i in order}
         results: dict[tuple[str, int], GrowthResult] = {}
-        for key, result in refined(measures, {2, n_nets}):
+        for key, result in refined(measures, {1, n_nets}):
             if result is not None:
                 results[key] = result
             if result is None or len(results) < _FIRST_POINTS:
@@ -88,7 +88,8 @@ class FactorExplorer(Explorer):
                 continue
             counts = [entry.n_nets for entry in results.values()]
             told = {"progress": (sum(counts), n_nets * len(order), "networks")}
-            told["note"] = f"95 % t intervals over {min(counts)} networks a point"
+            if min(counts) > 1:
+                told["note"] = f"95 % t intervals over {min(counts)} networks a point"
             yield _factor_frame(against, points, results) | told
 
     def draw(self, frame: dict) -> None:

@@ -21,7 +21,7 @@ _HOME = {
     "GrowthExplorer": "growth",
     "LengthExplorer": "circle",
     "MaskGrowthExplorer": "masks",
-    "SubvectorExplorer": "circle",
+    "SubvectorExplorer": "subvector",
     "ConeExplorer": "reach",
     "GapExplorer": "reach",
     "ReachExplorer": "reach",

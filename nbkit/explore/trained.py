@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.autograd.forward_ad as forward_ad
 
 from nbkit.data import digit_line, mnist_split
 from nbkit.explore.controls import Choice, Slider
@@ -107,19 +108,8 @@ class _Training:
         """Do the next part, which takes well under 100 ms; there is a new record after some of them."""
         next(self._turns)
 
-    def rescaled(self, sigma_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Growth and lengths of random networks of that sigma_w (n_sigma, n_nets): the twins' random numbers, rescaled.
-
-        Without biases, so that both are in proportion to sigma_w and to its powers.
-        """
-        growth, lengths = self._unbiased
-        scale = sigma_w / self.records[0].sigma_w
-        return growth * scale, lengths * scale[..., None] ** np.arange(lengths.shape[-1])
-
     def _train(self, seed: int, rate: float) -> Iterator[None]:
         data = mnist_split().unit()
-        self._unbiased = _measure(self._nets, with_biases=False)
-        yield
         steps = train(
             self._nets, data, steps=10**6, batch_size=_BATCH, every=1, n_test=1, seed=seed,
             learning_rate=lambda name, values: rate * math.sqrt(_WIDTH / values.shape[-1] if values.ndim > 2 else 1),
@@ -154,68 +144,51 @@ def _tangents() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @torch.no_grad()
-def _measure(nets: FeedForward, *, with_biases: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def _measure(nets: FeedForward) -> tuple[np.ndarray, np.ndarray]:
     """Growth and lengths as `_Record` has them: exact tangents through all networks at once.
 
     Growth is the mean factor over the layers from 32 nodes to 32; dead pieces are left out.
     """
-    points, moved = _tangents()
-    speeds = [torch.linalg.vector_norm(moved, dim=1).expand(nets.n_nets, -1)]
-    for layer, weight in enumerate(nets.weights):
-        heights, moved = (_image(part, weight) for part in (points, moved))
-        if with_biases:
-            heights = heights + nets.biases[layer][:, None]
-        if layer < nets.depth - 1:
-            points, moved = heights.relu(), moved * (heights > 0)
-        speeds.append(torch.linalg.vector_norm(moved, dim=2))
-    shape = -1, len(_SIGMAS), nets.n_nets // len(_SIGMAS), nets.depth + 1
-    speeds = torch.stack(speeds, dim=2).double().unflatten(1, (-1, _N_POINTS))  # (nets, lines, points, depth + 1)
-    lengths = (speeds / speeds[..., :1]).mean(dim=2)
+    points, velocity = _tangents()
+    with forward_ad.dual_level():
+        images = nets.activations(forward_ad.make_dual(points, velocity))
+        tangents = [velocity.expand(nets.n_nets, -1, -1), *(forward_ad.unpack_dual(image).tangent for image in images)]
+    speeds = torch.stack([torch.linalg.vector_norm(tangent, dim=2) for tangent in tangents], dim=2)
+    speeds = speeds.double().unflatten(1, (-1, _N_POINTS))  # (nets, lines, points, depth + 1)
     before, behind = speeds[..., 1:-2], speeds[..., 2:-1]
-    factors = torch.where(before > 0, behind / before, math.nan).nanmean(dim=(2, 3))
-    return factors.T.reshape(shape[:3]).numpy(), lengths.transpose(0, 1).reshape(shape).numpy()
-
-
-def _image(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    if rows.ndim == 3:
-        return torch.bmm(rows, weight.mT)
-    return (rows @ weight.flatten(0, 1).T).unflatten(1, weight.shape[:2]).transpose(0, 1)  # the same rows for all
+    growth = torch.where(before > 0, behind / before, math.nan).nanmean(dim=(2, 3))
+    lengths = (speeds / speeds[..., :1]).mean(dim=2)
+    groups = len(_SIGMAS), -1
+    return growth.T.unflatten(1, groups).numpy(), lengths.transpose(0, 1).unflatten(1, groups).numpy()
 
 
 def _frame(training: _Training, now: _Record, steps: int, lines: str, sigma: float) -> dict:
     born, at = training.records[0], _SIGMAS.index(sigma)
-    past = training.records[: now.step // _STEPS_A_RECORD + 1]
-    random_growth, random_lengths = training.rescaled(now.sigma_w)
-    lengths = {pair: _mean(now.lengths[part][:, at]) for pair, part in _PAIRS.items()}
-    lengths["untrained"] = _mean(born.lengths[:, at])
-    lengths["random"] = _mean(random_lengths[:, at])
-    growth = {"untrained": _points(born.sigma_w, born.growth, lines)}
-    growth |= {"random": _points(now.sigma_w, random_growth, lines)}
-    growth |= {pair: _points(now.sigma_w, now.growth[part], lines) for pair, part in _PAIRS.items()}
+    # A random net of the sigma_w of now: the twin, its weights rescaled, and biases so that the same units stay active.
+    scale = now.sigma_w / born.sigma_w
+    powers = scale[at][:, None] ** np.arange(born.lengths.shape[3])
+    growth = {"untrained": (born.sigma_w, born.growth), "random": (now.sigma_w, born.growth * scale)}
+    growth |= {pair: (now.sigma_w, now.growth[part]) for pair, part in _PAIRS.items()}
+    lengths = {"untrained": born.lengths[:, at], "random": born.lengths[:, at] * powers}
+    lengths |= {pair: now.lengths[part, at] for pair, part in _PAIRS.items()}
     return {
         "step": now.step,
         "accuracy": now.accuracy,
         "sigma_w": now.sigma_w,
-        "growth_of_nets": {
-            **{pair: now.growth[part].mean(axis=0) for pair, part in _PAIRS.items()},
-            "untrained": born.growth.mean(axis=0),
-            "random": random_growth.mean(axis=0),
-        },
-        "growth": growth,
-        "lengths": lengths,
-        "trails": [
-            (np.array([record.sigma_w[group].mean() for record in past]),
-             np.array([np.nanmean(record.growth[:, group]) for record in past]))
-            for group in range(len(_SIGMAS))
-        ] if lines == _AVERAGES else [],
+        "growth_of_nets": {kind: np.nanmean(values, axis=0) for kind, (_, values) in growth.items()},
+        "growth": {kind: _points(*values, lines) for kind, values in growth.items()},
+        "lengths": {kind: values.mean(axis=(0, 1)) for kind, values in lengths.items()},
+        "trails": _trails(training.records[: now.step // _STEPS_A_RECORD + 1]) if lines == _AVERAGES else [],
         "shown": at,
         "progress": (now.step, steps, "steps"),
-    }  # fmt: skip
+    }
 
 
-def _mean(lengths: np.ndarray) -> np.ndarray:
-    """Mean over lines and networks, the last axis left."""
-    return lengths.mean(axis=tuple(range(lengths.ndim - 1)))
+def _trails(records: list[_Record]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The way of each group from birth on: (sigma_w, growth) after every record."""
+    sigma_w = np.array([record.sigma_w.mean(axis=1) for record in records])
+    growth = np.array([np.nanmean(record.growth, axis=(0, 2)) for record in records])
+    return list(zip(sigma_w.T, growth.T, strict=True))
 
 
 def _points(sigma_w: np.ndarray, growth: np.ndarray, lines: str) -> Points:

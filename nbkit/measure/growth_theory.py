@@ -71,7 +71,7 @@ def growth_delta(law: Law, density: float, width: int, *, fourth: float | None =
     """The mean growth in a square layer of finite width, to first order in 1 / width.
 
     sigma_w sqrt(alpha / 2) [1 - (5 + 2 S4 (kurtosis / alpha - 3)) / (8 width)], S4 = sum of u_i^4 of the unit tangent u
-    (default: 3 / width, that of a uniform random direction). Good to about 2 % from width 4 on, to .1 % from 100 on.
+    (default: 3 / (width + 2), the mean over uniform random directions). Good to about 2 % from width 4 on, to .1 % from 100 on.
 
     Args:
         law, density: as in `growth_lower_bound`.
@@ -83,7 +83,7 @@ def growth_delta(law: Law, density: float, width: int, *, fourth: float | None =
     """
     who = "growth_delta"
     width = check_integer(who, "width", width, at_least=1)
-    fourth = min(1.0, 3 / width) if fourth is None else check_number(who, "fourth", fourth, above=0, at_most=1)
+    fourth = 3 / (width + 2) if fourth is None else check_number(who, "fourth", fourth, above=0, at_most=1)
     excess = check_law(who, "law", law).kurtosis / _density(who, density) - 3
     return growth_rms(law, density) * (1 - (5 + 2 * fourth * excess) / (8 * width))
 

@@ -20,6 +20,7 @@ import torch
 
 from nbkit.data import Split, distort, mnist_split
 from nbkit.data.split import unit_norm
+from nbkit.device import one_thread
 from nbkit.errors import NbkitError
 from nbkit.nets import FeedForward
 from nbkit.results import save_result, sidecar
@@ -70,6 +71,7 @@ class Settings:
         return np.repeat(self.sigmas, self.n_nets)
 
 
+@one_thread()
 def run_trained_growth(*, work: Path, say: Callable[[str], None], settings: Settings = Settings(), folder=None) -> None:
     """The whole run: train with distorted digits, train again without, measure, store four tables.
 
@@ -83,7 +85,6 @@ def run_trained_growth(*, work: Path, say: Callable[[str], None], settings: Sett
         folder: of the results, default data/results.
     """
     _check_work(work, settings)
-    torch.set_num_threads(1)  # small matrices: a second thread takes a core and gives little
     trained, plain = (_trained(settings, phase, work, say) for phase in PHASES)
     started = time.perf_counter()
     lines = choose_lines(settings.n_lines, settings.seed)

@@ -126,7 +126,7 @@ class LengthExplorer(Explorer):
         "network": [
             Slider("std", "scale σ_w", 0.2, 10.0, 0.1, value=2.0),
             Slider("density", "density α", 0.05, 1.0, 0.05, value=1.0),
-            Slider("width", "width k", values=(10, 20, 50), value=50),
+            Slider("width", "width k", values=(10, 20, 50), value=20),
             Slider("depth", "depth L", 1, 10, value=5),
             Slider("seed", "seed", 0, 9, value=0),
         ]

@@ -98,7 +98,7 @@ class FactorExplorer(Explorer):
             self.figure.forget_axes()
             self.figure.layout.xaxis.title.text = self._against
         self.grow("xaxis", 0, frame["rms_x"][-1])
-        self.grow("yaxis", 0, 1.03 * frame["rms"][-1])
+        self.grow("yaxis", 0, 1.12 * frame["rms"][-1])  # room for the labels, which lie above one another
         self.figure.redraw(curve_traces(_factor_curves(frame)))
         self.figure.retitle(_factor_title(frame))
 

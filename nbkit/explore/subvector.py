@@ -15,9 +15,9 @@ from nbkit.measure import Estimate, subvector_norm
 
 __all__ = ["SubvectorExplorer"]
 
-_ALPHAS = np.concatenate([[0.01], np.linspace(0.05, 1, 20)])
+_ALPHAS = np.concatenate([[0.005], np.linspace(0.025, 1, 40)])
 _SPHERE, _EQUAL, _FIRST = "a random direction", "k equal entries", "one entry, e₁"
-_DRAWS, _AT_ONCE = 1000, 100
+_DRAWS, _AT_ONCE = 2000, 100
 
 
 class SubvectorExplorer(Explorer):
@@ -42,7 +42,9 @@ class SubvectorExplorer(Explorer):
         figure = curves_figure(
             _subvector_curves(empty), x_label="density α", y_label="E ‖u_J‖ / ‖u‖", height=self.height
         )
-        figure.update_layout(xaxis_range=[0, 1], yaxis_range=[0, 1.02])
+        figure.update_layout(
+            xaxis_range=[0, 1], yaxis_range=[0, 1.12]
+        )  # room for the labels, which lie above one another
         self.figure = self.figure_widget(figure)
 
     def stream(self, *, vector: str, dimension: int, density: float) -> Iterator[dict]:
@@ -73,7 +75,7 @@ class SubvectorExplorer(Explorer):
     def draw(self, frame: dict) -> None:
         self.figure.redraw(curve_traces(_subvector_curves(frame), y_range=(0, 1)))
         alpha, k = frame["density"], frame["dimension"]
-        what = {_SPHERE: f"a random vector in R^{k}", _EQUAL: f"a vector of {k} equal entries", _FIRST: "e₁"}
+        what = {_SPHERE: f"a random vector of {k} entries", _EQUAL: f"a vector of {k} equal entries", _FIRST: "e₁"}
         self.figure.retitle(
             f"At α = {alpha:.2g}, {what[frame['vector']]} keeps {frame['at']:.3g} of its length: "
             f"between α = {alpha:.2g} and √α = {math.sqrt(alpha):.3g}"

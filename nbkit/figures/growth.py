@@ -15,7 +15,7 @@ from nbkit.figures.template import FAINT, dress
 __all__ = ["circle_figure", "circle_traces", "length_figure", "length_traces"]
 
 _RATIO, _GAP = 0.3, 0.07  # of the drawing area's height: the lower panel, and what lies between the two
-_ROOM = 2.4  # of the circle's axes: an image of rms radius 1 about its centre reaches about this far
+_ROOM = 2.0  # of the circle's axes: an image of rms radius 1 about its centre seldom reaches this far
 
 
 def length_figure(curves: Sequence[Curve], ratio: Curve, *, title: str = "", height: int = 520) -> go.Figure:
@@ -86,11 +86,11 @@ def circle_figure(times: object, points: object, *, title: str = "", height: int
         trace.update(values)
     axis = {"range": [-_ROOM, _ROOM], "showticklabels": False, "showgrid": True, "zeroline": True}
     bare = {**axis, "ticks": "", "zerolinecolor": FAINT}
-    figure.update_xaxes(**bare, title_text="direction 1, in rms radii")
-    figure.update_yaxes(**bare, title_text="direction 2, in rms radii")
+    figure.update_xaxes(**bare, title_text="direction 1, in rms radii", constrain="domain")
+    figure.update_yaxes(**bare, title_text="direction 2, in rms radii", scaleanchor="x", constrain="domain")
     inside = {**axis, "backgroundcolor": "rgba(0,0,0,0)", "gridcolor": FAINT, "zerolinecolor": FAINT}
-    scene = {f"{name}axis": {**inside, "title": {"text": str(i)}} for i, name in enumerate("xyz", start=1)}
-    figure.update_scenes(**scene, aspectmode="cube", camera_eye={"x": 1.3, "y": 1.1, "z": 0.8}, uirevision="kept")
+    scene = {f"{name}axis": {**inside, "title": {"text": ""}} for name in "xyz"}
+    figure.update_scenes(**scene, aspectmode="cube", camera_eye={"x": 1.0, "y": 0.85, "z": 0.6}, uirevision="kept")
     return dress(figure, title, height=height, hovermode=False)
 
 

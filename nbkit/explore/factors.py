@@ -40,7 +40,7 @@ class FactorExplorer(Explorer):
         "weights": [
             Choice("against", "against", (_SCALE, _DENSITY)),
             Slider("density", "density α", values=(_ALL, *_DENSITIES), value=0.5),
-            Slider("std", "scale σ_w", values=(_ALL, *_STDS), value=2.0),
+            Slider("std", "scale σ_w", values=(_ALL, *_STDS), value=_ALL),
         ],
         "measure": [
             Choice("curve", "curve", tuple(_PLACES)),
@@ -105,7 +105,7 @@ class FactorExplorer(Explorer):
     def admissible(self, settings: dict) -> dict:
         if settings["against"] == _SCALE:
             return {"density": _DENSITIES, "std": [_ALL]}
-        return {"density": [_ALL], "std": _STDS}
+        return {"density": [_ALL], "std": _STDS[1:]}  # who has wished for none gets the first, 2
 
 
 def _points(against: str, density: float | str, std: float | str) -> dict[str, list[tuple[float, Law, float]]]:

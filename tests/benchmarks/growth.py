@@ -17,7 +17,7 @@ from nbkit.weights import PAPER_BIAS, Gaussian, RandomNets
 
 from .wires import Ratio, seconds, slope
 
-ROUNDS = 12
+ROUNDS = 8
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 FINEST = 2**15  # points up to which a tolerance is looked for
 

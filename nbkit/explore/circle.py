@@ -74,7 +74,7 @@ class CircleExplorer(Explorer):
         self.figure.redraw(circle_traces(frame["points"], _N_POINTS))
         depth = frame["depth"]
         where = f"Layer {depth}, {frame['show']}" if depth else "The input"
-        told = f" {frame['growth']:.3g} circles long (rms law {frame['growth_rms']:.3g})" if depth else " a circle"
+        told = f" length × {frame['growth']:.3g} (rms law × {frame['growth_rms']:.3g})" if depth else " a circle"
         self.figure.retitle(f"{where}:{told}")
 
 

@@ -11,6 +11,7 @@ from nbkit.data import digit_line
 from nbkit.device import choose_device
 from nbkit.explore.controls import Choice, Slider, Toggle
 from nbkit.explore.explorer import Explorer
+from nbkit.explore.picture import Picture
 from nbkit.figures import Curve, length_figure, length_traces
 from nbkit.measure import (
     Estimate,
@@ -25,7 +26,7 @@ from nbkit.measure import (
 )
 from nbkit.weights import Discrete, Gaussian, Law, Uniform
 
-__all__ = ["LAWS", "MARKERS", "GrowthExplorer", "plain", "refined", "trajectory"]
+__all__ = ["LAWS", "MARKERS", "GrowthExplorer", "plain", "refined", "shown", "trajectory"]
 
 #: Laws by name, each made from the standard deviation sigma_w; the integers {-3..3} are scaled to meet it.
 LAWS: dict[str, Callable[[float], Law]] = {
@@ -37,6 +38,11 @@ MARKERS = {"Gaussian": "circle", "uniform": "square", "discrete": "diamond"}
 _DIGITS, _ARC_PLANES = (100, 1000), 100  # positions among the shipped test digits; planes of the paper's Fig. 5c
 _PATHS = ("two digits", "random line", "arc", "circle")
 _DIGIT_WIDTH = 784
+# A slider over a range would round 1 / sqrt 3 (PyTorch), 1 / sqrt 2 and sqrt 2 (He) to its steps.
+_STDS = (
+    *(0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.577, 0.65, 0.707, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.414, 1.6, 1.8, 2.0),
+    *(2.2, 2.5, 2.8, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0),
+)
 # Standard deviation of log-lengths from which their squares, the control, have too heavy a tail to be trusted.
 _HEAVY = 0.5
 _ENOUGH = 10  # networks from which the band fits the picture: of two it is 4 times as wide as of thirty
@@ -67,6 +73,15 @@ def refined(
             yield key, result
 
 
+def shown(figure: Picture, low: float, high: float) -> tuple[float, float]:
+    """What the y axis shows, in data units, once low to high are among it: labels keep apart on that."""
+    axis = figure.layout.yaxis
+    if axis.range is None:
+        return low, high
+    ends = [10.0**end for end in axis.range] if axis.type == "log" else axis.range
+    return min(low, ends[0]), max(high, ends[1])
+
+
 class GrowthExplorer(Explorer):
     """The length of a curve layer by layer in random sparse ReLU networks, between the paper's bound and the rms law."""
 
@@ -74,7 +89,7 @@ class GrowthExplorer(Explorer):
         "weights": [
             Choice("law", "law", tuple(LAWS)),
             Slider("density", "density α", 0.05, 1.0, 0.05, value=0.5),
-            Slider("std", "scale σ_w", 0.2, 20.0, 0.1, value=6.0),
+            Slider("std", "scale σ_w", values=_STDS, value=6.0),
         ],
         "network": [
             Slider("width", "width k", values=(20, 50, 100, 200, 500, 784), value=784),
@@ -89,8 +104,8 @@ class GrowthExplorer(Explorer):
     presets = {
         "Fig. 2": {"law": "Gaussian", "density": 0.5, "std": 6.0, "width": 784, "depth": 10, "curve": "two digits"},
         "growth 1": {"law": "Gaussian", "density": 0.5, "std": 2.0, "width": 784, "depth": 10},
-        "He scaling": {"law": "Gaussian", "density": 1.0, "std": 2**0.5, "width": 50, "depth": 20},
-        "PyTorch's default": {"law": "uniform", "density": 1.0, "std": 3**-0.5, "width": 784, "depth": 10},
+        "He scaling": {"law": "Gaussian", "density": 1.0, "std": 1.414, "width": 50, "depth": 20},
+        "PyTorch's default": {"law": "uniform", "density": 1.0, "std": 0.577, "width": 784, "depth": 10},
         "break it": {"law": "discrete", "density": 0.1, "std": 6.0, "width": 20, "depth": 20, "n_nets": 100},
     }
     height = 520
@@ -122,13 +137,12 @@ class GrowthExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         curves, ratio = _curves(frame)
-        for name in ("rms", "bound", "length"):
-            seen = frame[name][np.isfinite(frame[name])]
-            if len(seen):
-                self.grow("yaxis", seen.min() / 1.5, seen.max() * 1.5)
+        seen = np.concatenate([frame[name] for name in ("rms", "bound", "length")])
+        ends = np.nanmin(seen) / 1.5, np.nanmax(seen) * 1.5
+        self.grow("yaxis", *ends)
         self.grow("xaxis", 0, frame["depth"][-1])
         self.grow("yaxis2", *_extent(frame, ratio))
-        self.figure.redraw(length_traces(curves, ratio))
+        self.figure.redraw(length_traces(curves, ratio, y_range=shown(self.figure, *ends)))
         for number in (3, 8):
             self.figure.data[number].marker.symbol = MARKERS[frame["law"]]
         self.figure.retitle(_growth_title(frame))

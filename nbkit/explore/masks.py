@@ -10,7 +10,7 @@ from nbkit.device import choose_device
 from nbkit.explore.controls import Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.explore.families import BY_CHANCE, DEEPEST, FAMILIES, cascade, cascade_layer, refusal
-from nbkit.explore.growth import plain, refined, trajectory
+from nbkit.explore.growth import plain, refined, shown, trajectory
 from nbkit.figures import Curve, curve_traces, curves_figure
 from nbkit.measure import GrowthResult, growth_rms, growth_rms_through, stream_growth
 from nbkit.weights import Gaussian
@@ -84,9 +84,10 @@ class MaskGrowthExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         seen = np.concatenate([entry[name] for entry in frame["families"].values() for name in ("length", "rms")])
-        self.grow("yaxis", 0.8 * np.nanmin(seen), 1.25 * np.nanmax(seen))
+        ends = 0.8 * np.nanmin(seen), 1.25 * np.nanmax(seen)
+        self.grow("yaxis", *ends)
         self.grow("xaxis", 0, frame["depth"][-1])
-        self.figure.redraw(curve_traces(_curves(frame), log_y=True))
+        self.figure.redraw(curve_traces(_curves(frame), log_y=True, y_range=shown(self.figure, *ends)))
         self.figure.retitle(_title(frame))
 
 

@@ -105,9 +105,9 @@ def _subvector_curves(frame: dict) -> list[Curve]:
     alpha, theory, alpha_read = _ALPHAS, {"kind": "theory"}, frame["density"]
     read = np.array([alpha_read, math.sqrt(alpha_read)])
     return [
+        Curve("α", alpha, alpha, "dense", **theory),
         Curve("drawn", frame["alpha"], frame["mean"], "radix", lower=frame["lower"], upper=frame["upper"]),
         Curve("exact", frame["alpha"], frame["exact"], "radix", **theory),
         Curve("√α", alpha, np.sqrt(alpha), "dense", **theory),
-        Curve("α", alpha, alpha, "dense", **theory),
         Curve("", np.full(2, alpha_read), read, "dense", kind="held"),
     ]

@@ -48,15 +48,24 @@ def length_figure(curves: Sequence[Curve], ratio: Curve, *, title: str = "", hei
     return figure
 
 
-def length_traces(curves: Sequence[Curve], ratio: Curve) -> list[dict[str, object]]:
+def length_traces(
+    curves: Sequence[Curve], ratio: Curve, *, y_range: tuple[float, float] | None = None
+) -> list[dict[str, object]]:
     """What the traces of `length_figure` hold.
+
+    Args:
+        curves, ratio: as `length_figure`.
+        y_range: what the upper axis shows, where it is fixed, so that labels keep apart on it.
 
     Raises:
         NbkitError: as `curves_figure`.
     """
-    ends = [max((float(np.max(curve.x)) for curve in curves if np.size(curve.x)), default=0.0)]
-    one = {"x": np.array([0.0, *ends]), "y": np.ones(2)}
-    return [*curve_traces(curves, log_y=True), *curve_traces([ratio])[:2], one]
+    if y_range is not None:  # labels keep apart on a picture's whole height, of which the lengths have a part
+        low, high = y_range
+        y_range = low, low * (high / low) ** (1 / (1 - _RATIO - _GAP))
+    last = max((float(np.max(curve.x)) for curve in curves if np.size(curve.x)), default=0.0)
+    one = {"x": np.array([0.0, last]), "y": np.ones(2)}
+    return [*curve_traces(curves, log_y=True, y_range=y_range), *curve_traces([ratio])[:2], one]
 
 
 def circle_figure(times: object, points: object, *, title: str = "", height: int = 440) -> go.Figure:
@@ -90,7 +99,7 @@ def circle_figure(times: object, points: object, *, title: str = "", height: int
     figure.update_yaxes(**bare, title_text="direction 2, in rms radii", scaleanchor="x", constrain="domain")
     inside = {**axis, "backgroundcolor": "rgba(0,0,0,0)", "gridcolor": FAINT, "zerolinecolor": FAINT}
     scene = {f"{name}axis": {**inside, "title": {"text": ""}} for name in "xyz"}
-    figure.update_scenes(**scene, aspectmode="cube", camera_eye={"x": 1.0, "y": 0.85, "z": 0.6}, uirevision="kept")
+    figure.update_scenes(**scene, aspectmode="cube", camera_eye={"x": 1.25, "y": 1.05, "z": 0.75}, uirevision="kept")
     return dress(figure, title, height=height, hovermode=False)
 
 

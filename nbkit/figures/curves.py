@@ -73,6 +73,7 @@ def curves_figure(
     bands = [
         go.Scatter(
             name=f"{curve.name} band",
+            mode="lines",  # with few points plotly would draw markers as well
             fill="toself",
             fillcolor=translucent(colour, 0.2),
             line={"width": 0},

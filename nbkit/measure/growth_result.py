@@ -162,5 +162,7 @@ def _controlled(values: torch.Tensor, controls: torch.Tensor) -> Estimate:
     shrink = n / (n - 1)  # leaving one out moves the mean as well: sum over the others about their own mean
     products = (value * control).sum(dim=0) - shrink * value * control
     squares = (control**2).sum(dim=0) - shrink * control**2
-    coefficient = torch.where(squares > 0, products / squares, 1.0)
+    # a spread that is rounding alone, as that of the length at the input, has nothing to say
+    rounding = 1e-20 * (values**2).sum(dim=0) + 1e-12 * (control**2).sum(dim=0)
+    coefficient = torch.where(squares > rounding, products / squares, 1.0)
     return _mean_estimate(values - coefficient * controls)

@@ -101,13 +101,14 @@ def _projected(image: torch.Tensor, axes: torch.Tensor | None) -> tuple[np.ndarr
 
     The directions are `axes` (width, 3), or those of largest spread.
     """
-    centred = image - image.mean(dim=0)
+    centred = image - image[:-1].mean(dim=0)  # the last point is the first one again
+    once = centred[:-1]
     if axes is None:
-        axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -3:].flip(1)
+        axes = torch.linalg.eigh(once.T @ once).eigenvectors[:, -3:].flip(1)
     seen = (centred @ axes).numpy()
     seen *= np.where(np.cos(2 * np.pi * _TIMES - 1) @ seen < 0, -1, 1)  # a direction and its opposite are one
-    spread, total = (seen**2).sum(axis=0), float((centred**2).sum())
-    radius = math.sqrt(spread.sum() / _N_POINTS)
+    spread, total = (seen[:-1] ** 2).sum(axis=0), float((once**2).sum())
+    radius = math.sqrt(spread.sum() / len(once))
     return seen / (radius or 1.0), spread / (total or 1.0)
 
 

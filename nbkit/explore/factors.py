@@ -29,8 +29,8 @@ _FIRST_POINTS = 9  # three of each law: fewer make no curve
 
 
 def _coarse_to_fine(n: int) -> list[int]:
-    """0..n - 1 in an order whose beginnings are spread over the whole range."""
-    return sorted(range(n), key=lambda i: (i % 4 > 0, i % 2 > 0))
+    """0..n - 1 in an order whose beginnings are spread over the whole range: the ends and the middle of 11 come first."""
+    return sorted(range(n), key=lambda i: (i % 5 > 0, i % 2 > 0))
 
 
 class FactorExplorer(Explorer):
@@ -44,8 +44,8 @@ class FactorExplorer(Explorer):
         ],
         "measure": [
             Choice("curve", "curve", tuple(_PLACES)),
-            Slider("depth", "depth L", values=(1, 2, 4, 8, 12), value=4),
-            Slider("n_nets", "networks", values=(2, 10, 30, 100), value=10),
+            Slider("depth", "depth L", values=(1, 2, 4, 8, 12), value=2),
+            Slider("n_nets", "networks", values=(2, 4, 10, 30, 100), value=4),
         ],
     }
     presets = {

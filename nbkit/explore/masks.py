@@ -33,13 +33,13 @@ class MaskGrowthExplorer(Explorer):
             Slider("depth", "depth L", 1, DEEPEST, value=DEEPEST),
         ],
         "weights": [Slider("growth", "rms growth", 0.5, 2.0, 0.05, value=1.0)],
-        "measure": [Slider("n_nets", "networks", values=(10, 30, 100, 300), value=100)],
+        "measure": [Slider("n_nets", "networks", values=(10, 30, 50, 100, 300), value=50)],
     }
     presets = {
-        "one density": {"n": 64, "degree": 4, "depth": 16, "growth": 1.0, "n_nets": 100},
-        "two wires a node": {"n": 64, "degree": 2, "depth": 16, "growth": 1.0, "n_nets": 100},
+        "one density": {"n": 64, "degree": 4, "depth": 16, "growth": 1.0, "n_nets": 50},
+        "two wires a node": {"n": 64, "degree": 2, "depth": 16, "growth": 1.0, "n_nets": 50},
         "wide": {"n": 256, "degree": 16, "depth": 16, "growth": 1.0, "n_nets": 30},
-        "break it": {"n": 100, "degree": 3, "depth": 16, "growth": 1.0, "n_nets": 100},
+        "break it": {"n": 100, "degree": 3, "depth": 16, "growth": 1.0, "n_nets": 50},
     }
     height = 480
 
@@ -124,13 +124,14 @@ def _told(result: GrowthResult, start: float) -> dict:
 
 def _curves(frame: dict) -> list[Curve]:
     """One solid curve a family and one dashed; a family that is left out is empty."""
-    nothing = dict.fromkeys(("length", "lower", "upper", "rms"), np.empty(0))
+    nothing = dict.fromkeys(("length", "rms"), np.empty(0)) | {"n_nets": 0}
     measured, theory = [], []
     for name, family in _SHOWN.items():
         entry = frame["families"].get(name, nothing)
-        x, band = frame["depth"][: len(entry["length"])], {edge: entry[edge] for edge in ("lower", "upper")}
+        x, enough = frame["depth"][: len(entry["length"])], entry["n_nets"] > _FEW  # eight wide bands hide all lines
+        band = {edge: entry[edge] for edge in ("lower", "upper")} if enough else {}
         measured.append(Curve(name, x, entry["length"], family, marker=_MARKERS.get(name), **band))
-        theory.append(Curve("", x, entry["rms"], family, kind="theory"))
+        theory.append(Curve("rms law" if name == _IID else "", x, entry["rms"], family, kind="theory"))
     return [*measured, *theory]
 
 

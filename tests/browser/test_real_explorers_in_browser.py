@@ -19,6 +19,12 @@ SLIDERS = {
     "Sigmoids": "terms N",
     "Reach": "depth L",
     "Gap": "nodes n",
+    "Growth": "scale σ_w",
+    "Circle": "layer d",
+    "Factor": "density α",
+    "Subvector": "entries k",
+    "MaskGrowth": "rms growth",
+    "Length": "depth L",
 }
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
 PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 7, 250, 150, 400

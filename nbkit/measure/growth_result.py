@@ -12,7 +12,9 @@ from nbkit.errors import check_number
 
 __all__ = ["Estimate", "GrowthResult"]
 
-_FEWEST_TO_FIT = 8  # networks from which a control's coefficient is fitted; below it is the theoretical 1
+_FEWEST_TO_FIT = (
+    32  # networks from which a control's coefficient is fitted: from fewer, its own error outweighs its use
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,9 @@ class Estimate:
 
     def interval(self, confidence: float = 0.95) -> tuple[torch.Tensor, torch.Tensor]:
         """Student's t interval with n - 1 degrees of freedom.
+
+        Lengths of narrow networks are skewed, and few of them are covered less often than said: measured, 95 % is 88 to
+        93 % for lengths in 12 to 48 networks of width 6 or 20, and 92 to 96 % for growth.
 
         Raises:
             NbkitError: a confidence outside (0, 1).
@@ -103,7 +108,7 @@ class GrowthResult:
         """The mean growth, with the control variate where there is one.
 
         A factor g with E g^2 = r known has the control (g^2 - r) / (2 sqrt r), of expectation 0: what it says about a
-        network's luck is taken off. Its coefficient is 1, and from eight networks on fitted by regression, for each
+        network's luck is taken off. Its coefficient is 1, and from 32 networks on fitted by regression, for each
         network on all others, which keeps the estimate without bias. Layers behind a network's death count 0 in its
         control: whether it is dead is settled before the layer is drawn, so the expectation stays 0.
         """

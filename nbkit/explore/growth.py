@@ -103,10 +103,10 @@ class GrowthExplorer(Explorer):
     }
     presets = {
         "Fig. 2": {"law": "Gaussian", "density": 0.5, "std": 6.0, "width": 784, "depth": 10, "curve": "two digits"},
-        "growth 1": {"law": "Gaussian", "density": 0.5, "std": 2.0, "width": 784, "depth": 10},
-        "He scaling": {"law": "Gaussian", "density": 1.0, "std": 1.414, "width": 50, "depth": 20},
+        "growth 1": {"law": "Gaussian", "density": 0.5, "std": 2.0, "width": 784, "depth": 10, "curve": "two digits"},
+        "He scaling": {"law": "Gaussian", "density": 1.0, "std": 1.414, "width": 50, "depth": 20, "curve": "circle"},
         "PyTorch's default": {"law": "uniform", "density": 1.0, "std": 0.577, "width": 784, "depth": 10},
-        "break it": {"law": "discrete", "density": 0.1, "std": 6.0, "width": 20, "depth": 20, "n_nets": 100},
+        "break it": {"law": "discrete", "density": 0.1, "std": 6.0, "width": 20, "depth": 20, "curve": "arc"},
     }
     height = 520
 

@@ -109,9 +109,8 @@ def test_where_lengths_spread_too_far_the_control_is_left_out(opened):
 
 
 def test_networks_that_died_are_counted_and_lengths_of_zero_left_out(opened):
-    explorer = opened(GrowthExplorer, **GrowthExplorer.presets["break it"] | {"density": 0.05})
-    data = explorer.data
-    assert data["n_dead"] > 50 and f"{data['n_dead']} of them died" in data["note"]
+    data = opened(GrowthExplorer, **GrowthExplorer.presets["break it"]).data
+    assert data["n_dead"] > 15 and f"{data['n_dead']} of them died" in data["note"]
     assert (data["length"][np.isfinite(data["length"])] > 0).all()
 
 
@@ -137,7 +136,7 @@ def test_every_curve_lives_in_its_dimension_and_knows_its_length(name, width):
     assert path.dim == width and path.length == pytest.approx(float(chords), rel=1e-5)
 
 
-FAST = {"curve": "random line, k = 500", "depth": 1, "n_nets": 4}
+FAST = {"curve": "random line, k = 500", "depth": 1, "n_nets": 2}
 
 
 def test_against_the_scale_the_discrete_law_has_integer_grids_only(opened):
@@ -271,7 +270,7 @@ def test_chords_approach_the_exact_length_from_below(opened):
     explorer = opened(LengthExplorer, width=10, depth=2)
     data = explorer.data
     net = RandomNets((10,) * 3, Gaussian(2.0), 1.0, seed=0).network(0)
-    times = torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    times = torch.linspace(0, 1, 20_001, dtype=torch.float64)
     with torch.no_grad():
         inputs, signs = trajectory("random line", 10)(times), []
         image = net(inputs)
@@ -279,6 +278,6 @@ def test_chords_approach_the_exact_length_from_below(opened):
             heights = net[: i + 1](inputs)
             signs.append((heights[:-1] * heights[1:] < 0).sum())
     chords = float(torch.linalg.vector_norm(image.diff(dim=0), dim=1).sum())
-    assert chords <= data["length"] < chords * (1 + 1e-4) and data["n_breakpoints"] == int(sum(signs))
+    assert chords <= data["length"] < chords * (1 + 1e-3) and data["n_breakpoints"] == int(sum(signs))
     assert data["n_points"][-1] == 10_001 and data["chord_error"][-1] < data["chord_error"][0] / 50
     assert f"{data['n_breakpoints']} breakpoint" in title(explorer)

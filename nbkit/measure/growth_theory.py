@@ -71,7 +71,8 @@ def growth_delta(law: Law, density: float, width: int, *, fourth: float | None =
     """The mean growth in a square layer of finite width, to first order in 1 / width.
 
     sigma_w sqrt(alpha / 2) [1 - (5 + 2 S4 (kurtosis / alpha - 3)) / (8 width)], S4 = sum of u_i^4 of the unit tangent u
-    (default: 3 / (width + 2), the mean over uniform random directions). Good to about 2 % from width 4 on, to .1 % from 100 on.
+    (default: 3 / (width + 2), the mean over uniform random directions). Good to about 1 % where density * width is 5 or
+    more, to .1 % if width is 100 or more as well, to 7 % at density * width = 1; of no use below, where it falls under 0.
 
     Args:
         law, density: as in `growth_lower_bound`.

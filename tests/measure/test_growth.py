@@ -74,6 +74,15 @@ def test_the_table_of_widths(width, printed, n_nets):
     assert close(result.growth_estimate(), printed, also=0.006)
 
 
+@pytest.mark.parametrize(
+    ("width", "density", "within"), [(10, 0.5, 0.01), (40, 0.125, 0.01), (100, 0.05, 0.001), (10, 0.1, 0.07)]
+)
+def test_the_delta_method_is_as_good_as_it_says(width, density, within):
+    result = growth(Gaussian(2.0), density, width, 1, n_nets=100, n_points=4)
+    expected = growth_delta(Gaussian(2.0), density, width)
+    assert abs(result.controlled_mean - expected) < within * expected + FINE * result.controlled_sem
+
+
 @pytest.mark.parametrize(("sigma", "printed"), [(1, 0.497), (4, 2.03), (12, 6.14), (20, 9.93)])
 def test_growth_is_linear_in_the_scale(sigma, printed):
     result, double = (growth(Gaussian(scale), 0.5, 100, 5, n_nets=10) for scale in (sigma, 2 * sigma))

@@ -49,7 +49,7 @@ def many(request) -> GrowthResult:
     law, density, widths = ENSEMBLES[request.param]
     torch.set_num_threads(1)
     curve = line(*np.random.default_rng(0).standard_normal((2, widths[0])))
-    return growth(law, density, widths, n_nets=4800, curve=curve, n_points=4)
+    return growth(law, density, widths, n_nets=2400, curve=curve, n_points=4)
 
 
 @pytest.mark.parametrize("n", [8, 24, 48])
@@ -61,7 +61,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(many, n, kind, at_least)
         whole = result.length_estimate()
         return Estimate(whole.mean[-1], whole.sem[-1], whole.n)
 
-    truth, repetitions = float(estimate(many).mean), min(200, 4800 // n)
+    truth, repetitions = float(estimate(many).mean), min(200, 2400 // n)
     groups = [estimate(taken(many, slice(start * n, (start + 1) * n))) for start in range(repetitions)]
     inside = sum(bool(low <= truth <= high) for low, high in (group.interval() for group in groups))
     means, sems = (np.array([float(getattr(group, name)) for group in groups]) for name in ("mean", "sem"))
@@ -73,14 +73,14 @@ def test_intervals_cover_the_truth_as_often_as_they_say(many, n, kind, at_least)
 def test_the_control_is_without_bias_against_a_long_plain_run(many):
     plain = float(many.growth.nanmean())
     differences = [taken(many, slice(start, start + 12)).controlled_mean - taken(many, slice(start, start + 12)).mean
-                   for start in range(0, 4800, 12)]  # fmt: skip
-    assert abs(np.mean(differences)) < 4.5 * np.std(differences) / math.sqrt(400)
+                   for start in range(0, 2400, 12)]  # fmt: skip
+    assert abs(np.mean(differences)) < 4.5 * np.std(differences) / math.sqrt(200)
     assert many.controlled_mean == pytest.approx(plain, abs=4.5 * many.sem)
 
 
 def test_controls_have_expectation_0(many):
     for control in (many.factor_control.nan_to_num(), many.length_control[:, 1:]):
-        errors = control.std(dim=0) / math.sqrt(4800)
+        errors = control.std(dim=0) / math.sqrt(2400)
         assert (control.mean(dim=0).abs() < 4.5 * errors).all()
 
 

@@ -28,11 +28,12 @@ def move(notebook, handle) -> None:
     is_disabled = "handle => handle.closest('.noUi-target').hasAttribute('disabled')"
     if ends[1] == ends[2] or handle.evaluate(is_disabled):
         return  # only one admissible value is offered
+    text = handle.get_attribute("aria-valuetext")  # valuenow is rounded to one digit: a step of 0.05 may not show
     handle.focus()
     notebook.page.keyboard.press("ArrowLeft" if float(ends[0]) == float(ends[2]) else "ArrowRight")
     notebook.page.wait_for_function(
-        "([handle, before]) => handle.getAttribute('aria-valuenow') !== before",
-        arg=[handle.element_handle(), ends[0]],
+        "([handle, before]) => handle.getAttribute('aria-valuetext') !== before",
+        arg=[handle.element_handle(), text],
     )
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import nn
 
-from nbkit.device import check_memory
+from nbkit.device import check_memory, memory_budget
 from nbkit.errors import NbkitError, check_choice, check_integer
 from nbkit.measure.curves import Trajectory, as_trajectory
 
@@ -89,14 +89,28 @@ def speeds_through(who: str, net: nn.Module, curve: Trajectory | Callable, metho
 
 
 def _tangent_speeds(who: str, net: nn.Module, points: torch.Tensor, velocity: torch.Tensor) -> torch.Tensor:
-    images = layer_images(who, net, points, velocity)
-    return torch.stack([torch.linalg.vector_norm(tangent.flatten(1), dim=1) for _, tangent in images])
+    parts, n_rows = [], _rows_at_once(who, net, points)
+    for rows in zip(points.split(n_rows), velocity.split(n_rows), strict=True):
+        images = layer_images(who, net, *rows)
+        parts.append(torch.stack([torch.linalg.vector_norm(tangent.flatten(1), dim=1) for _, tangent in images]))
+    return torch.cat(parts, dim=1)
 
 
 def _chord_speeds(who: str, net: nn.Module, curve: Trajectory, times: torch.Tensor) -> Speeds:
-    shares = times.diff()
-    chords = [image.flatten(1).diff(dim=0) for image, _ in layer_images(who, net, curve(times))]
-    return torch.stack([torch.linalg.vector_norm(chord, dim=1) / shares for chord in chords]), shares
+    shares, parts = times.diff(), []
+    n_rows = _rows_at_once(who, net, curve(times[:2]))
+    for start in range(0, len(shares), n_rows):
+        images = layer_images(who, net, curve(times[start : start + n_rows + 1]))
+        parts.append(
+            torch.stack([torch.linalg.vector_norm(image.flatten(1).diff(dim=0), dim=1) for image, _ in images])
+        )
+    return torch.cat(parts, dim=1) / shares, shares
+
+
+def _rows_at_once(who: str, net: nn.Module, points: torch.Tensor) -> int:
+    """How many points' images fit into the memory budget, with their tangents, in the network's precision and double."""
+    n_numbers = sum(image.numel() for image, _ in layer_images(who, net, points[:1]))
+    return max(1, memory_budget() // (64 * n_numbers))
 
 
 def layer_images(

@@ -370,3 +370,13 @@ def test_a_net_is_a_module(net):
 def test_more_points_than_memory_holds_are_refused():
     with pytest.raises(NbkitError, match="memory budget.*Lower n_points"):
         arc_length(line([0] * 100, [1] * 100), method="chords", n_points=10**13)
+
+
+@pytest.mark.parametrize(("method", "n_points"), [("tangent", 300), ("chords", 301), ("exact", None)])
+def test_little_memory_changes_nothing(monkeypatch, method, n_points):
+    net, curve = random_net((10, 20, 20, 5)), line(*random_ends(10))
+    whole = growth_through(net, curve, method=method, n_points=n_points)
+    monkeypatch.setattr("nbkit.measure.lengths.memory_budget", lambda: 64 * 55 * 7)  # seven points at a time
+    parts = growth_through(net, curve, method=method, n_points=n_points)
+    assert parts.log_length.numpy() == pytest.approx(whole.log_length.numpy(), rel=1e-12)
+    assert parts.factor.numpy() == pytest.approx(whole.factor.numpy(), rel=1e-9) and parts.n_pieces == whole.n_pieces

@@ -44,7 +44,7 @@ class TrainedExplorer(Explorer):
         ],
         "lines": [
             Choice("lines", "lines", (_AVERAGES, _ONE_BY_ONE)),
-            Slider("sigma", "lengths at σ_w", values=_SIGMAS, value=2.0),
+            Slider("sigma", "lengths σ_w", values=_SIGMAS, value=2.0),
         ],
     }
     presets = {
@@ -72,14 +72,23 @@ class TrainedExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         x, y = (np.concatenate([points[axis].ravel() for points in frame["growth"].values()]) for axis in (0, 1))
-        law = x / math.sqrt(2)
+        law, lengths = x / math.sqrt(2), np.concatenate([*frame["lengths"].values()])
         self.grow("xaxis", 0.95 * np.nanmin(x), 1.03 * np.nanmax(x))
-        self.grow("yaxis", 0.9 * min(np.nanmin(y), law.min()), 1.05 * max(np.nanmax(y), law.max()))
-        lengths = np.concatenate([*frame["lengths"].values()])
         self.grow("xaxis2", -0.2, frame["lengths"]["within"].size - 0.8)
-        self.grow("yaxis2", lengths.min() / 1.5, lengths.max() * 1.5)
-        self.figure.redraw(trained_traces(frame["growth"], frame["lengths"], frame["trails"]))
+        seen = (
+            self._seen("yaxis", 0.9 * min(np.nanmin(y), law.min()), 1.05 * max(np.nanmax(y), law.max())),
+            self._seen("yaxis2", lengths.min() / 1.5, lengths.max() * 1.5),
+        )
+        self.figure.redraw(trained_traces(frame["growth"], frame["lengths"], frame["trails"], y_ranges=seen))
         self.figure.retitle(_title(frame))
+
+    def _seen(self, axis: str, low: float, high: float) -> tuple[float, float]:
+        """Let an axis grow; what it shows then, in data units: labels keep apart on that."""
+        self.grow(axis, low, high)
+        part = self.figure.layout[axis]
+        ends = part.range or (math.inf, -math.inf)
+        ends = [10.0**end for end in ends] if part.type == "log" else ends
+        return min(low, ends[0]), max(high, ends[1])
 
 
 @dataclass(frozen=True, eq=False)

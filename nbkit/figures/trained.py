@@ -76,11 +76,20 @@ def trained_figure(
 
 
 def trained_traces(
-    growth: Mapping[str, Points], lengths: Mapping[str, object], trails: Sequence[tuple[object, object]] = ()
+    growth: Mapping[str, Points],
+    lengths: Mapping[str, object],
+    trails: Sequence[tuple[object, object]] = (),
+    *,
+    y_ranges: Sequence[tuple[float, float]] | None = None,
 ) -> list[dict[str, object]]:
     """What the traces of `trained_figure` hold; the same number whatever is missing.
 
-    Args and raises are those of `trained_figure`.
+    Args:
+        growth, lengths, trails: as `trained_figure`.
+        y_ranges: what the two y axes show, where they are fixed, so that labels keep apart on them.
+
+    Raises:
+        NbkitError: as `trained_figure`.
     """
     points = {check_choice("trained_figure", "kind", kind, TRAINED_KINDS): _checked(growth[kind]) for kind in growth}
     curves = {check_choice("trained_figure", "kind", kind, TRAINED_KINDS): _length(lengths[kind]) for kind in lengths}
@@ -92,11 +101,13 @@ def trained_traces(
         ends[TRAINED_KINDS[kind][0]] = x[at : at + 1], y[:, at].mean(keepdims=True)
     above = [{"x": law, "y": law / np.sqrt(2)}, _joined(trails)]
     above += [_drawn(points.get(kind)) for kind in TRAINED_KINDS]
-    heights = [y.ravel() for _, y, _ in points.values()]
+    heights = [y.ravel() for _, y, _ in points.values()], list(curves.values())
+    if y_ranges is not None:
+        heights = [[np.array(ends)] for ends in y_ranges]
     depths = {kind: np.arange(len(y)) for kind, y in curves.items()}
     below = [{"x": depths.get(kind, np.empty(0)), "y": curves.get(kind, np.empty(0))} for kind in TRAINED_KINDS]
     last = {TRAINED_KINDS[kind][0]: (depths[kind][-1:], y[-1:]) for kind, y in curves.items()}
-    return [*above, _labels(ends, heights, 0), *below, _labels(last, list(curves.values()), 1)]
+    return [*above, _labels(ends, heights[0], 0), *below, _labels(last, heights[1], 1)]
 
 
 def _checked(points: Points) -> Points:

@@ -47,6 +47,14 @@ def test_the_number_of_traces_is_constant_and_each_is_named_at_its_end():
     assert len(set(full[6]["y"])) == 5  # none covers another, though all lines end at one point
 
 
+def test_labels_keep_apart_on_the_axis_that_is_shown():
+    close = {"within": ONE, "between": (X, ONE[1] + 0.01, None)}
+    gaps = [
+        np.diff(np.sort(trained_traces(close, {}, y_ranges=((0.0, top), (0.1, 1.0)))[6]["y"])).min() for top in (3, 30)
+    ]
+    assert gaps[1] == pytest.approx(10 * gaps[0])
+
+
 @pytest.mark.parametrize(
     ("growth", "lengths", "told"),
     [

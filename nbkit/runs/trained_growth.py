@@ -57,7 +57,7 @@ class Settings:
     n_nets: int = 20
     widths: tuple[int, ...] = (784, *(32,) * 9, 10)
     epochs: int = 300
-    plain_epochs: int = 60
+    plain_epochs: int = 30
     batch_size: int = 64
     learning_rate: float = 3e-3
     every: int = 25

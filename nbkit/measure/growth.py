@@ -162,9 +162,14 @@ def growth_through(
 
 
 def random_line(dim: int, *, seed: int | np.random.Generator | None = 0) -> Trajectory:
-    """A straight line between two random points of the unit sphere of R^dim, where no real data is at hand."""
+    """A straight line between two random points of the unit sphere of R^dim, where no real data is at hand.
+
+    In R^1 from -1 to 1: two points of that sphere are often one.
+    """
     generator = spawn_generators(seed, 1, who="random_line")[0]
-    ends = generator.standard_normal((2, check_integer("random_line", "dim", dim, at_least=1)))
+    if check_integer("random_line", "dim", dim, at_least=1) == 1:
+        return line([-1.0], [1.0])
+    ends = generator.standard_normal((2, dim))
     return line(*(ends / np.linalg.norm(ends, axis=1, keepdims=True)))
 
 

@@ -31,8 +31,8 @@ class Estimate:
     def interval(self, confidence: float = 0.95) -> tuple[torch.Tensor, torch.Tensor]:
         """Student's t interval with n - 1 degrees of freedom.
 
-        Lengths of narrow networks are skewed, and few of them are covered less often than said: measured, 95 % is 88 to
-        93 % for lengths in 12 to 48 networks of width 6 or 20, and 92 to 96 % for growth.
+        Lengths of narrow networks are skewed, and few of them are covered less often than said: measured, 95 % is 87 to
+        94 % for lengths in 12 to 48 networks of width 6 or 20, and 90 to 96 % for growth.
 
         Raises:
             NbkitError: a confidence outside (0, 1).

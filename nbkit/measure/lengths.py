@@ -207,7 +207,8 @@ def _is_affine(module: nn.Module, given: torch.Tensor) -> bool:
         return True
     outs = outs.reshape(4, len(x), -1)
     bends = (outs[0] + outs[1] - outs[2] - outs[3]).abs().amax(dim=1)
-    return bool((bends <= 1e-5 * outs.abs().amax(dim=(0, 2))).all())
+    rounding = max(1e-5, 50 * torch.finfo(given.dtype).eps)
+    return bool((bends <= rounding * outs.abs().amax(dim=(0, 2))).all())
 
 
 def exact_breakpoints(who: str, net: nn.Module, curve: Trajectory) -> torch.Tensor:

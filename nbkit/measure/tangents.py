@@ -13,6 +13,7 @@ from nbkit.weights import RandomNets
 __all__ = ["tangents_through"]
 
 _TINY = torch.finfo(torch.float64).tiny
+_OFFSETS = 2**31  # a stream of its own beside those of the layers
 
 
 @torch.no_grad()
@@ -48,7 +49,7 @@ def tangents_through(
 
 def _times(entropy: int, net: int, n_points: int) -> torch.Tensor:
     """Evenly spaced t with a random offset: each is uniform in [0, 1], so means over t are without bias."""
-    offset = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(net,))).random()
+    offset = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(net, _OFFSETS))).random()
     return (torch.arange(n_points, dtype=torch.float64) + offset) / n_points
 
 

@@ -72,7 +72,7 @@ class _Kept:
 
     def keep(self, family: Key, member: Key, noise: Noise) -> None:
         with self._lock:
-            # half of a quarter of what would be free without what is kept here
+            # about half of the budget; what is kept here is not free any more, and is reckoned in again
             room = (memory_budget(self._device) + self._n_bytes // 4) // 2
             while self._n_bytes + noise.n_bytes > room and next(iter(self._families), family) != family:
                 _, dropped = self._families.popitem(last=False)

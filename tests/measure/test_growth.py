@@ -532,3 +532,8 @@ def imported_after(line: str) -> set[str]:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     return {"plotly", "ipywidgets", "anywidget", "IPython", "jupyterlab", "traitlets", "matplotlib"} & set(found)
+
+
+def test_a_random_line_has_a_length_in_every_dimension():
+    assert all(random_line(dim, seed=seed).length > 0 for dim in (1, 2, 3) for seed in range(20))
+    assert random_line(1).length == 2

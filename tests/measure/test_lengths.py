@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nbkit.errors import NbkitError
-from nbkit.measure import arc, arc_length, circle, growth_through, line
+from nbkit.measure import arc, arc_length, circle, growth_through, line, random_line
 from nbkit.weights import Gaussian, RandomNets
 
 
@@ -380,3 +380,9 @@ def test_little_memory_changes_nothing(monkeypatch, method, n_points):
     parts = growth_through(net, curve, method=method, n_points=n_points)
     assert parts.log_length.numpy() == pytest.approx(whole.log_length.numpy(), rel=1e-12)
     assert parts.factor.numpy() == pytest.approx(whole.factor.numpy(), rel=1e-9) and parts.n_pieces == whole.n_pieces
+
+
+def test_linear_layers_of_half_precision_are_linear():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)).bfloat16()
+    assert growth_through(net, random_line(8), n_points=10).depth == 2  # the ReLU, and the output behind it

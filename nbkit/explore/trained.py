@@ -40,7 +40,7 @@ class TrainedExplorer(Explorer):
         ],
         "training": [
             Slider("rate", "Adam's rate", values=(0.001, 0.003, 0.01), value=0.01),
-            Slider("steps", "steps", 0, 2000, 100, value=800),
+            Slider("steps", "steps", 0, 2000, 100, value=600),
         ],
         "lines": [
             Choice("lines", "lines", (_AVERAGES, _ONE_BY_ONE)),
@@ -49,8 +49,8 @@ class TrainedExplorer(Explorer):
     }
     presets = {
         "before training": {"steps": 0},
-        "Fig. 6a": {"lines": _AVERAGES, "steps": 800},
-        "Fig. 6b": {"lines": _ONE_BY_ONE, "steps": 800},
+        "Fig. 6a": {"lines": _AVERAGES, "steps": 600},
+        "Fig. 6b": {"lines": _ONE_BY_ONE, "steps": 600},
     }
     height = 640
 

@@ -25,6 +25,7 @@ SLIDERS = {
     "Subvector": "entries k",
     "MaskGrowth": "rms growth",
     "Length": "depth L",
+    "Trained": "lengths σ_w",
 }
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
 PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 7, 250, 150, 400

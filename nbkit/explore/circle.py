@@ -133,7 +133,7 @@ class LengthExplorer(Explorer):
         ]
     }
     presets = {
-        "deep": {"std": 2.0, "density": 1.0, "width": 50, "depth": 10},
+        "deep": {"std": 2.0, "density": 1.0, "width": 20, "depth": 10},
         "one layer": {"std": 2.0, "density": 1.0, "width": 20, "depth": 1},
     }
     height = 440

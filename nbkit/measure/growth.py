@@ -13,8 +13,9 @@ from nbkit.device import check_memory, choose_device, memory_budget, one_thread,
 from nbkit.errors import NbkitError, check_choice, check_integer, show
 from nbkit.measure.curves import Trajectory, as_trajectory, line
 from nbkit.measure.growth_result import GrowthResult
-from nbkit.measure.lengths import METHODS, Speeds, speeds_through
-from nbkit.measure.tangents import tangents_through
+from nbkit.measure.lengths import METHODS, Speeds, midpoints, speeds_through
+from nbkit.measure.tangents import speeds_of_batch, tangents_through
+from nbkit.nets import FeedForward
 from nbkit.topology import Topology
 from nbkit.weights import Law, RandomNets
 
@@ -144,7 +145,7 @@ def growth_through(
     the forward pass, and the output where it lies behind the last of them.
 
     Args:
-        net: any module that takes (n, dim), or a batch: what has `n_nets` and `network(i)`, as `nbkit.nets.FeedForward`.
+        net: any module that takes (n, dim), or a batch, a `FeedForward`, whose tangents are taken all at once.
         curve: t (n,) -> points (n, dim).
         method: "tangent" (exact derivative at midpoints), "chords", or "exact" for straight lines through
             piecewise-linear networks.
@@ -157,8 +158,18 @@ def growth_through(
         NbkitError: as `arc_length`.
     """
     who = "growth_through"
-    nets = [net.network(i) for i in range(net.n_nets)] if hasattr(net, "n_nets") else [net]
-    return _joined([_result(speeds_through(who, one, curve, method, n_points)) for one in nets])
+    if not isinstance(net, FeedForward):
+        return _result(speeds_through(who, net, curve, method, n_points))
+    if check_choice(who, "method", method, METHODS) != "tangent":
+        each = [net.network(i) for i in range(net.n_nets)]
+        return _joined([_result(speeds_through(who, one, curve, method, n_points)) for one in each])
+    curve = as_trajectory(who, curve)
+    times, shares = midpoints(who, curve, n_points)
+    check_memory(who, 16 * net.n_nets * len(times) * sum(net.widths[1:]), lower="n_points or the networks at once")
+    speeds = speeds_of_batch(net, curve(times), curve.derivative(times))
+    if not speeds.isfinite().all():
+        raise NbkitError(f"{who}: the network's outputs must be finite, got NaN or infinite ones. Mend its weights.")
+    return _joined([_result((speeds[:, i], shares)) for i in range(net.n_nets)])
 
 
 def random_line(dim: int, *, seed: int | np.random.Generator | None = 0) -> Trajectory:

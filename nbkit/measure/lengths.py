@@ -14,7 +14,7 @@ from nbkit.device import check_memory, memory_budget
 from nbkit.errors import NbkitError, check_choice, check_integer
 from nbkit.measure.curves import Trajectory, as_trajectory
 
-__all__ = ["METHODS", "Speeds", "arc_length", "exact_breakpoints", "speeds_through"]
+__all__ = ["METHODS", "Speeds", "arc_length", "exact_breakpoints", "midpoints", "speeds_through"]
 
 METHODS = ("tangent", "chords", "exact")
 _POINTS = {"tangent": 1000, "chords": 10_001}
@@ -79,13 +79,24 @@ def speeds_through(who: str, net: nn.Module, curve: Trajectory | Callable, metho
         straight = curve(torch.tensor([0.0, 1.0])).diff(dim=0)
         middles = (times[:-1] + times[1:]) / 2
         return _tangent_speeds(who, net, curve(middles), straight.expand(len(middles), -1)), times.diff()
+    if method == "chords":
+        n_points = _check_points(who, method, n_points, curve)
+        return _chord_speeds(who, net, curve, torch.linspace(0, 1, n_points, dtype=torch.float64))
+    times, shares = midpoints(who, curve, n_points)
+    return _tangent_speeds(who, net, curve(times), curve.derivative(times)), shares
+
+
+def midpoints(who: str, curve: Trajectory, n_points: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """(t in the middles of n_points equal parts of [0, 1], the share of each): where tangents are taken."""
+    n_points = _check_points(who, "tangent", n_points, curve)
+    shares = torch.full((n_points,), 1 / n_points, dtype=torch.float64)
+    return (torch.arange(n_points, dtype=torch.float64) + 0.5) / n_points, shares
+
+
+def _check_points(who: str, method: str, n_points: int | None, curve: Trajectory) -> int:
     n_points = check_integer(who, "n_points", _POINTS[method] if n_points is None else n_points, at_least=2)
     check_memory(who, 16 * n_points * curve.dim, lower="n_points")
-    if method == "chords":
-        return _chord_speeds(who, net, curve, torch.linspace(0, 1, n_points, dtype=torch.float64))
-    times = (torch.arange(n_points, dtype=torch.float64) + 0.5) / n_points
-    speeds = _tangent_speeds(who, net, curve(times), curve.derivative(times))
-    return speeds, torch.full((n_points,), 1 / n_points, dtype=torch.float64)
+    return n_points
 
 
 def _tangent_speeds(who: str, net: nn.Module, points: torch.Tensor, velocity: torch.Tensor) -> torch.Tensor:

@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 import torch
+import torch.autograd.forward_ad as forward_ad
 
 from nbkit.measure.curves import Trajectory
 from nbkit.measure.growth_result import GrowthResult
 from nbkit.measure.growth_theory import log_mean_squares
+from nbkit.nets import FeedForward
 from nbkit.weights import RandomNets
 
-__all__ = ["tangents_through"]
+__all__ = ["speeds_of_batch", "tangents_through"]
 
 _TINY = torch.finfo(torch.float64).tiny
 _OFFSETS = 2**31  # a stream of its own beside those of the layers
@@ -99,3 +101,21 @@ def _averaged(
         length_control=(share * luck).sum(dim=2),
         log_rms_length=log_rms,
     )
+
+
+@torch.no_grad()
+def speeds_of_batch(nets: FeedForward, points: torch.Tensor, velocity: torch.Tensor) -> torch.Tensor:
+    """Exact speeds ||dz/dt|| at the input and behind each layer, for all networks of a batch at once.
+
+    Args:
+        nets: a batch, of which any number of layers may be random or trained.
+        points, velocity: (n, n_in) on one or several curves.
+
+    Returns:
+        float64 (depth + 1, n_nets, n) on the CPU.
+    """
+    points, velocity = (vectors.to(nets.weights[0]) for vectors in (points, velocity))
+    with forward_ad.dual_level():
+        images = nets.activations(forward_ad.make_dual(points, velocity))
+        tangents = [velocity.expand(nets.n_nets, -1, -1), *(forward_ad.unpack_dual(image).tangent for image in images)]
+    return torch.stack([torch.linalg.vector_norm(tangent.double(), dim=2) for tangent in tangents]).cpu()

@@ -25,6 +25,7 @@ from nbkit.measure import (
     stream_growth,
     weight_scale,
 )
+from nbkit.nets import FeedForward
 from nbkit.topology import Topology, biregular, magnitude_pruned, mixed_radix, random_expander, random_pruned
 from nbkit.weights import Discrete, Gaussian, RandomNets, Uniform, noise
 
@@ -537,3 +538,25 @@ def imported_after(line: str) -> set[str]:
 def test_a_random_line_has_a_length_in_every_dimension():
     assert all(random_line(dim, seed=seed).length > 0 for dim in (1, 2, 3) for seed in range(20))
     assert random_line(1).length == 2
+
+
+@pytest.mark.parametrize("method", ["tangent", "chords"])
+def test_a_batch_of_networks_is_measured_as_each_by_itself(method):
+    nets, curve = FeedForward((20, 16, 16, 5), Gaussian(2.0), n_nets=3), random_line(20)
+    together = growth_through(nets, curve, method=method, n_points=50)
+    assert (together.n_nets, together.depth) == (3, 3)
+    for i in range(3):
+        alone = growth_through(nets.network(i), curve, method=method, n_points=50)
+        torch.testing.assert_close(together.length[[i]], alone.length, rtol=1e-5, atol=0)
+        torch.testing.assert_close(together.factor[[i]], alone.factor, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("method", ["tangent", "chords", "exact"])
+def test_a_batch_with_a_weight_that_is_no_number_or_a_curve_of_another_dimension_is_refused(method):
+    nets = FeedForward((20, 16, 5), n_nets=2)
+    with pytest.raises(NbkitError, match=r"^(growth_through|FeedForward): .*19"):
+        growth_through(nets, random_line(19), method=method)
+    with torch.no_grad():
+        nets.weights[0][1, 0, 0] = math.nan
+    with pytest.raises(NbkitError, match=r"^growth_through: the network's outputs must be finite"):
+        growth_through(nets, random_line(20), method=method)

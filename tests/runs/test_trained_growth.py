@@ -8,11 +8,10 @@ import torch
 
 from nbkit.data import digit_line, mnist_split
 from nbkit.errors import NbkitError
-from nbkit.measure import growth_through
 from nbkit.nets import FeedForward
 from nbkit.results import load_result
 from nbkit.runs import run
-from nbkit.runs.growth_lines import KINDS, choose_lines, line_speeds, measure_growth, random_controls
+from nbkit.runs.growth_lines import KINDS, choose_lines, measure_growth, random_controls
 from nbkit.runs.trained_growth import Settings, run_trained_growth
 from nbkit.weights import Gaussian
 
@@ -103,14 +102,6 @@ def test_random_controls_have_the_sigma_w_of_the_trained_and_share_their_numbers
         assert torch.equal(layers.biases[layer], pooled.biases[layer])
     assert not torch.equal(pooled.weights[0][0], pooled.weights[0][1])
     assert float(pooled.biases[0].detach().std()) == pytest.approx(0.01, rel=0.15)
-
-
-def test_speeds_of_a_batch_are_those_of_each_network_by_itself():
-    nets, curve = FeedForward((784, 32, 32, 10), Gaussian(2.0), n_nets=3), digit_line(3, 4)
-    speeds = line_speeds(nets, curve, 50)
-    found = growth_through(nets, curve, n_points=50)
-    torch.testing.assert_close(speeds.mean(dim=2).T, found.length, rtol=1e-5, atol=0)
-    torch.testing.assert_close((speeds[1:] / speeds[:-1]).mean(dim=2).T, found.factor, rtol=1e-5, atol=0)
 
 
 def test_dead_pieces_are_skipped_and_counted():

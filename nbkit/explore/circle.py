@@ -149,12 +149,14 @@ class LengthExplorer(Explorer):
         """The exact length first; then chords and tangents with ever more points."""
         nets = RandomNets((width,) * (depth + 1), Gaussian(std), density, seed=seed)
         net, path = nets.network(0), trajectory("random line", width)
-        found = growth_through(net, path, method="exact")
+        with one_thread():
+            found = growth_through(net, path, method="exact")
         exact, errors = float(found.length[0, -1]), {"chords": [], "tangent": []}
         yield None
         for i, n in enumerate(_COUNTS):
             for method, values in errors.items():
-                off = abs(arc_length(path, net, method=method, n_points=n) / exact - 1) if exact > 0 else 0
+                with one_thread():
+                    off = abs(arc_length(path, net, method=method, n_points=n) / exact - 1) if exact > 0 else 0
                 values.append(off or math.nan)  # none at all has no place on a logarithmic axis
                 yield None
             yield {

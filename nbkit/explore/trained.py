@@ -75,9 +75,12 @@ class TrainedExplorer(Explorer):
         law, lengths = x / math.sqrt(2), np.concatenate([*frame["lengths"].values()])
         self.grow("xaxis", 0.95 * np.nanmin(x), 1.03 * np.nanmax(x))
         self.grow("xaxis2", -0.2, frame["lengths"]["within"].size - 0.8)
+        # room above for labels that meet: one outside the axes is not drawn
+        low, high = min(np.nanmin(y), law.min()), max(np.nanmax(y), law.max())
+        shortest, longest = lengths.min(), lengths.max()
         seen = (
-            self._seen("yaxis", 0.9 * min(np.nanmin(y), law.min()), 1.05 * max(np.nanmax(y), law.max())),
-            self._seen("yaxis2", lengths.min() / 1.5, lengths.max() * 1.5),
+            self._seen("yaxis", 0.9 * low, high + 0.2 * (high - low)),
+            self._seen("yaxis2", shortest / 1.5, 1.5 * longest * (longest / shortest) ** 0.2),
         )
         self.figure.redraw(trained_traces(frame["growth"], frame["lengths"], frame["trails"], y_ranges=seen))
         self.figure.retitle(_title(frame))

@@ -107,3 +107,12 @@ def test_line_by_line_draws_every_line_and_averages_have_bars():
         explorer.settle()
         assert len(within.x) == 10 * 6 - 1 and not within.error_y.visible
         assert "Before training" in explorer.figure.layout.title.text
+
+
+def test_every_label_stands_within_its_axis_even_where_all_lines_end_at_one_point():
+    with closing(TrainedExplorer(n_nets=2, depth=4, steps=0, sigma=3.0)) as explorer:
+        explorer.settle()
+        upper, lower = (trace for trace in explorer.figure.data if trace.name == "labels")
+        shown = explorer.figure.layout.yaxis.range, [10.0**end for end in explorer.figure.layout.yaxis2.range]
+        for trace, (low, high), n_labels in zip((upper, lower), shown, (5, 4), strict=True):
+            assert len(trace.y) == n_labels and all(low <= y <= high for y in trace.y)

@@ -73,7 +73,7 @@ class Explorer(Exports):
         self._worker = Worker(lambda values: self.stream(**values), draw=self._show, tick=self._tick, ended=self._ended)
         remember(self)
         self.set(**settings)
-        self._start = dict(self._settings.wishes)
+        self._start = self.settings
 
     # What a subclass writes
 
@@ -102,9 +102,9 @@ class Explorer(Exports):
         """The figure as a live picture as wide as the cell; with ghosts its lines can be held."""
         return Picture(figure, lock=self._lock, ghosts=ghosts, height=self.height)
 
-    def grow(self, axis: str, low: float, high: float) -> None:
-        """Widen an axis to show low to high, in data units; it shrinks only at a reset."""
-        self.figure.grow(axis, low, high)
+    def grow(self, axis: str, low: float, high: float) -> tuple[float, float]:
+        """Widen an axis to show low to high, in data units; it shrinks only at a reset. Returns what it shows then."""
+        return self.figure.grow(axis, low, high)
 
     # What a reader uses
 

@@ -8,7 +8,7 @@ import numpy as np
 from nbkit.device import choose_device
 from nbkit.explore.controls import Choice, Slider
 from nbkit.explore.explorer import Explorer
-from nbkit.explore.growth import LAWS, MARKERS, refined, shown, trajectory
+from nbkit.explore.growth import LAWS, MARKERS, refined, trajectory
 from nbkit.figures import Curve, curve_traces, curves_figure
 from nbkit.measure import GrowthResult, growth_lower_bound, growth_rms, stream_growth
 from nbkit.weights import Discrete, Law
@@ -98,9 +98,8 @@ class FactorExplorer(Explorer):
             self.figure.forget_axes()
             self.figure.layout.xaxis.title.text = self._against
         self.grow("xaxis", 0, frame["rms_x"][-1])
-        ends = 0, 1.12 * frame["rms"][-1]  # room for the labels, which lie above one another
-        self.grow("yaxis", *ends)
-        self.figure.redraw(curve_traces(_factor_curves(frame), y_range=shown(self.figure, *ends)))
+        shown = self.grow("yaxis", 0, 1.12 * frame["rms"][-1])  # room for the labels, which lie above one another
+        self.figure.redraw(curve_traces(_factor_curves(frame), y_range=shown))
         self.figure.retitle(_factor_title(frame))
 
     def admissible(self, settings: dict) -> dict:

@@ -11,10 +11,8 @@ from nbkit.data import digit_line
 from nbkit.device import choose_device
 from nbkit.explore.controls import Choice, Slider, Toggle
 from nbkit.explore.explorer import Explorer
-from nbkit.explore.picture import Picture
 from nbkit.figures import Curve, length_figure, length_traces
 from nbkit.measure import (
-    Estimate,
     GrowthResult,
     Trajectory,
     arc,
@@ -26,7 +24,7 @@ from nbkit.measure import (
 )
 from nbkit.weights import Discrete, Gaussian, Law, Uniform
 
-__all__ = ["LAWS", "MARKERS", "GrowthExplorer", "plain", "refined", "shown", "trajectory"]
+__all__ = ["LAWS", "MARKERS", "GrowthExplorer", "refined", "trajectory"]
 
 #: Laws by name, each made from the standard deviation sigma_w; the integers {-3..3} are scaled to meet it.
 LAWS: dict[str, Callable[[float], Law]] = {
@@ -43,8 +41,6 @@ _STDS = (
     *(0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.577, 0.65, 0.707, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.414, 1.6, 1.8, 2.0),
     *(2.2, 2.5, 2.8, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0),
 )
-# Standard deviation of log-lengths from which their squares, the control, have too heavy a tail to be trusted.
-_HEAVY = 0.5
 _ENOUGH = 10  # networks from which the band fits the picture: of two it is 4 times as wide as of thirty
 _DRAWN: set[tuple] = set()  # kinds of networks whose first ones are drawn, so that they come at once
 
@@ -71,15 +67,6 @@ def refined(
             for result in measure(n):
                 yield key, None
             yield key, result
-
-
-def shown(figure: Picture, low: float, high: float) -> tuple[float, float]:
-    """What the y axis shows, in data units, once low to high are among it: labels keep apart on that."""
-    axis = figure.layout.yaxis
-    if axis.range is None:
-        return low, high
-    ends = [10.0**end for end in axis.range] if axis.type == "log" else axis.range
-    return min(low, ends[0]), max(high, ends[1])
 
 
 class GrowthExplorer(Explorer):
@@ -138,11 +125,10 @@ class GrowthExplorer(Explorer):
     def draw(self, frame: dict) -> None:
         curves, ratio = _curves(frame)
         seen = np.concatenate([frame[name] for name in ("rms", "bound", "length")])
-        ends = np.nanmin(seen) / 1.5, np.nanmax(seen) * 1.5
-        self.grow("yaxis", *ends)
+        shown = self.grow("yaxis", np.nanmin(seen) / 1.5, np.nanmax(seen) * 1.5)
         self.grow("xaxis", 0, frame["depth"][-1])
         self.grow("yaxis2", *_extent(frame, ratio))
-        self.figure.redraw(length_traces(curves, ratio, y_range=shown(self.figure, *ends)))
+        self.figure.redraw(length_traces(curves, ratio, y_range=shown))
         for number in (3, 8):
             self.figure.data[number].marker.symbol = MARKERS[frame["law"]]
         self.figure.retitle(_growth_title(frame))
@@ -154,9 +140,7 @@ class GrowthExplorer(Explorer):
 
 def _measured(result: GrowthResult, control: bool, start: float, grid: str) -> dict[str, Any]:
     """Means and 95 % intervals of lengths and growth; lengths that are 0, or not known to be above it, are left out."""
-    spread = result.log_length[:, 1:].std(dim=0).nan_to_num(nan=np.inf).max()  # NaN where a network died
-    lengths = result.length_estimate() if control and spread < _HEAVY else plain(result.length)
-    growths = result.growth_estimate() if control else plain(result.growth[~result.growth.isnan()])
+    lengths, growths = result.length_estimate(control=control), result.growth_estimate(control=control)
     (low, high), (_, most) = lengths.interval(), growths.interval()
     length, lower, upper = (values.numpy().copy() for values in (lengths.mean, low, high))
     length[0] = lower[0] = upper[0] = start
@@ -175,11 +159,6 @@ def _measured(result: GrowthResult, control: bool, start: float, grid: str) -> d
         "n_dead": n_dead,
         "note": f"{grid} · 95 % t interval over {result.n_nets} networks{died}",
     }
-
-
-def plain(values: torch.Tensor) -> Estimate:
-    """The mean over networks and its standard error, without a control."""
-    return Estimate(values.mean(dim=0), values.std(dim=0) / len(values) ** 0.5, len(values))
 
 
 def _curves(frame: dict) -> tuple[list[Curve], Curve]:

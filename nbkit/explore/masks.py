@@ -10,7 +10,7 @@ from nbkit.device import choose_device
 from nbkit.explore.controls import Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.explore.families import BY_CHANCE, DEEPEST, FAMILIES, cascade, cascade_layer, refusal
-from nbkit.explore.growth import plain, refined, shown, trajectory
+from nbkit.explore.growth import refined, trajectory
 from nbkit.figures import Curve, curve_traces, curves_figure
 from nbkit.measure import GrowthResult, growth_rms, growth_rms_through, stream_growth
 from nbkit.weights import Gaussian
@@ -20,7 +20,7 @@ __all__ = ["MaskGrowthExplorer"]
 _IID = "random sparse"
 _SHOWN = FAMILIES | {_IID: "dense"}
 _MARKERS = {"RadiX": "circle", "SAO random": "square", "SAO aligned": "triangle-up", "X-Net Cayley": "diamond"}
-_FEW = 4  # networks a family of the first pass
+_FEW = 2  # networks a family of the first pass
 
 
 class MaskGrowthExplorer(Explorer):
@@ -84,10 +84,9 @@ class MaskGrowthExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         seen = np.concatenate([entry[name] for entry in frame["families"].values() for name in ("length", "rms")])
-        ends = 0.8 * np.nanmin(seen), 1.25 * np.nanmax(seen)
-        self.grow("yaxis", *ends)
+        shown = self.grow("yaxis", 0.8 * np.nanmin(seen), 1.25 * np.nanmax(seen))
         self.grow("xaxis", 0, frame["depth"][-1])
-        self.figure.redraw(curve_traces(_curves(frame), log_y=True, y_range=shown(self.figure, *ends)))
+        self.figure.redraw(curve_traces(_curves(frame), log_y=True, y_range=shown))
         self.figure.retitle(_title(frame))
 
 
@@ -108,8 +107,8 @@ def _rms(name: str, n: int, degree: int) -> np.ndarray:
 
 def _told(result: GrowthResult, start: float) -> dict:
     """One family's mean length relative to the input's with its interval, and how far log-lengths spread at the end."""
-    estimate = plain(result.length / start)  # where wires are few, squares have too heavy a tail for a control
-    length, lower, upper = (values.numpy() for values in (estimate.mean, *estimate.interval()))
+    estimate = result.length_estimate(control=False)  # one way for all families: where wires are few none would hold
+    length, lower, upper = (values.numpy() / start for values in (estimate.mean, *estimate.interval()))
     last = result.log_length[:, -1]
     alive = last[last.isfinite()]
     return {

@@ -70,12 +70,17 @@ class Picture(go.FigureWidget):
                 line, marker = _colours(trace)
                 ghost.update(x=x, y=y, line=line, marker=marker)
 
-    def grow(self, axis: str, low: float, high: float) -> None:
-        """Widen an axis ("xaxis", "yaxis2", ...) until it shows low to high, in data units; it never shrinks."""
-        if self.layout[axis].type == "log":
+    def grow(self, axis: str, low: float, high: float) -> tuple[float, float]:
+        """Widen an axis ("xaxis", "yaxis2", ...) until it shows low to high, in data units; it never shrinks.
+
+        Returns what it shows then, in data units: labels keep apart on that.
+        """
+        is_log = self.layout[axis].type == "log"
+        if is_log:
             low, high = math.log10(low), math.log10(high)
         before = self._extents.get(axis, (low, high))
-        self._extents[axis] = (min(low, before[0]), max(high, before[1]))
+        self._extents[axis] = low, high = min(low, before[0]), max(high, before[1])
+        return (10.0**low, 10.0**high) if is_log else (low, high)
 
     def show_axes(self) -> None:
         """Draw the axes as far as they have grown; a reader who has zoomed keeps the zoom until the next reset."""

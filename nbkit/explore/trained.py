@@ -7,12 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.autograd.forward_ad as forward_ad
 
 from nbkit.data import digit_line, mnist_split
 from nbkit.explore.controls import Choice, Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import Points, trained_figure, trained_traces
+from nbkit.measure.tangents import speeds_of_batch
 from nbkit.nets import FeedForward
 from nbkit.runs.growth_lines import choose_lines
 from nbkit.runs.trained_growth import Settings, birth
@@ -78,20 +78,12 @@ class TrainedExplorer(Explorer):
         # room above for labels that meet: one outside the axes is not drawn
         low, high = min(np.nanmin(y), law.min()), max(np.nanmax(y), law.max())
         shortest, longest = lengths.min(), lengths.max()
-        seen = (
-            self._seen("yaxis", 0.9 * low, high + 0.2 * (high - low)),
-            self._seen("yaxis2", shortest / 1.5, 1.5 * longest * (longest / shortest) ** 0.2),
+        shown = (
+            self.grow("yaxis", 0.9 * low, high + 0.2 * (high - low)),
+            self.grow("yaxis2", shortest / 1.5, 1.5 * longest * (longest / shortest) ** 0.2),
         )
-        self.figure.redraw(trained_traces(frame["growth"], frame["lengths"], frame["trails"], y_ranges=seen))
+        self.figure.redraw(trained_traces(frame["growth"], frame["lengths"], frame["trails"], y_ranges=shown))
         self.figure.retitle(_title(frame))
-
-    def _seen(self, axis: str, low: float, high: float) -> tuple[float, float]:
-        """Let an axis grow; what it shows then, in data units: labels keep apart on that."""
-        self.grow(axis, low, high)
-        part = self.figure.layout[axis]
-        ends = part.range or (math.inf, -math.inf)
-        ends = [10.0**end for end in ends] if part.type == "log" else ends
-        return min(low, ends[0]), max(high, ends[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,23 +147,17 @@ def _tangents() -> tuple[torch.Tensor, torch.Tensor]:
     return tuple(torch.cat(part).float() for part in zip(*parts, strict=True))
 
 
-@torch.no_grad()
 def _measure(nets: FeedForward) -> tuple[np.ndarray, np.ndarray]:
-    """Growth and lengths as `_Record` has them: exact tangents through all networks at once.
+    """Growth and lengths as `_Record` has them; dead pieces are left out.
 
-    Growth is the mean factor over the layers from 32 nodes to 32; dead pieces are left out.
+    Growth is the mean factor over the layers from 32 nodes to 32.
     """
-    points, velocity = _tangents()
-    with forward_ad.dual_level():
-        images = nets.activations(forward_ad.make_dual(points, velocity))
-        tangents = [velocity.expand(nets.n_nets, -1, -1), *(forward_ad.unpack_dual(image).tangent for image in images)]
-    speeds = torch.stack([torch.linalg.vector_norm(tangent, dim=2) for tangent in tangents], dim=2)
-    speeds = speeds.double().unflatten(1, (-1, _N_POINTS))  # (nets, lines, points, depth + 1)
-    before, behind = speeds[..., 1:-2], speeds[..., 2:-1]
-    growth = torch.where(before > 0, behind / before, math.nan).nanmean(dim=(2, 3))
-    lengths = (speeds / speeds[..., :1]).mean(dim=2)
+    speeds = speeds_of_batch(nets, *_tangents()).unflatten(2, (-1, _N_POINTS))  # (depth + 1, nets, lines, points)
+    before, behind = speeds[1:-2], speeds[2:-1]
+    growth = torch.where(before > 0, behind / before, math.nan).nanmean(dim=(0, 3))
+    lengths = (speeds / speeds[0]).mean(dim=3).permute(2, 1, 0)
     groups = len(_SIGMAS), -1
-    return growth.T.unflatten(1, groups).numpy(), lengths.transpose(0, 1).unflatten(1, groups).numpy()
+    return growth.T.unflatten(1, groups).numpy(), lengths.unflatten(1, groups).numpy()
 
 
 def _frame(training: _Training, now: _Record, steps: int, lines: str, sigma: float) -> dict:

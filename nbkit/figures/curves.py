@@ -146,7 +146,7 @@ def curve_traces(
     ends = [(x[np.isfinite(y)][-1:], y[np.isfinite(y)][-1:]) for x, y in points]
     there = [i for i, (x, _) in enumerate(ends) if x.size]
     heights = [y for _, y in points] if y_range is None else [np.array(y_range, dtype=np.float64)]
-    places = label_places([ends[i][1][0] for i in there], heights, log=log_y)
+    places = label_places([ends[i][1][0] for i in there], heights, log=log_y, inside=y_range is not None)
     labels = {
         "x": np.array([ends[i][0][0] for i in there]),
         "y": places,
@@ -157,7 +157,12 @@ def curve_traces(
 
 
 def label_places(
-    ends: Sequence[float], heights: Sequence[np.ndarray], *, log: bool = False, height: int = 300
+    ends: Sequence[float],
+    heights: Sequence[np.ndarray],
+    *,
+    log: bool = False,
+    inside: bool = False,
+    height: int = 300,
 ) -> np.ndarray:
     """Where labels go so that none covers another: at the lines' ends, pushed apart as little as needed.
 
@@ -166,6 +171,7 @@ def label_places(
         heights: everything drawn, or the ends of the axis; where all of it is as good as equal, labels keep apart as on
             an axis from 0, or of one decade.
         log: the axis is logarithmic.
+        inside: none leaves the range of the heights, where plotly would not draw it.
         height: of the drawing area, in px.
 
     Returns:
@@ -184,7 +190,11 @@ def label_places(
     # Pushed up only, a crowd would drift away from its lines: half of each push goes down instead, never overlapping.
     lowered = np.minimum.accumulate((wanted[order] - offsets)[::-1])[::-1] + offsets
     places = np.empty_like(wanted)
-    places[order] = (raised + lowered) / 2
+    sorted_places = (raised + lowered) / 2
+    if inside:
+        sorted_places = np.minimum(sorted_places, drawn.max() - offsets[::-1])
+        sorted_places = np.maximum(sorted_places, drawn.min() + offsets)
+    places[order] = sorted_places
     return np.asarray(back(places))
 
 

@@ -62,7 +62,7 @@ def length_traces(
     """
     if y_range is not None:  # labels keep apart on a picture's whole height, of which the lengths have a part
         low, high = y_range
-        y_range = low, low * (high / low) ** (1 / (1 - _RATIO - _GAP))
+        y_range = high * (low / high) ** (1 / (1 - _RATIO - _GAP)), high
     last = max((float(np.max(curve.x)) for curve in curves if np.size(curve.x)), default=0.0)
     one = {"x": np.array([0.0, last]), "y": np.ones(2)}
     return [*curve_traces(curves, log_y=True, y_range=y_range), *curve_traces([ratio])[:2], one]

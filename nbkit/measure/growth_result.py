@@ -12,9 +12,8 @@ from nbkit.errors import check_number
 
 __all__ = ["Estimate", "GrowthResult"]
 
-_FEWEST_TO_FIT = (
-    32  # networks from which a control's coefficient is fitted: from fewer, its own error outweighs its use
-)
+_FEWEST_TO_FIT = 32  # networks from which a control's coefficient is fitted: from fewer its error outweighs its use
+_HEAVY = 0.5  # standard deviation of log-lengths from which their squares, the control, have too heavy a tail
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +103,8 @@ class GrowthResult:
         """Standard error of `controlled_mean`."""
         return float(self.growth_estimate().sem)
 
-    def growth_estimate(self) -> Estimate:
-        """The mean growth, with the control variate where there is one.
+    def growth_estimate(self, *, control: bool = True) -> Estimate:
+        """The mean growth, with the control variate where there is one and it is wanted.
 
         A factor g with E g^2 = r known has the control (g^2 - r) / (2 sqrt r), of expectation 0: what it says about a
         network's luck is taken off. Its coefficient is 1, and from 32 networks on fitted by regression, for each
@@ -113,7 +112,7 @@ class GrowthResult:
         control: whether it is dead is settled before the layer is drawn, so the expectation stays 0.
         """
         live = ~self.growth.isnan()
-        if self.factor_control is None:
+        if self.factor_control is None or not control:
             return _mean_estimate(self.growth[live])
         return _controlled(self.growth[live], self.factor_control.nan_to_num(nan=0.0).mean(dim=1)[live])
 
@@ -129,19 +128,22 @@ class GrowthResult:
         stacked = [torch.stack([getattr(column, name) for column in columns]) for name in ("mean", "sem")]
         return Estimate(*stacked, min(column.n for column in columns))
 
-    def length_estimate(self) -> Estimate:
-        """The mean length behind each layer, (depth + 1,), with the control variate where there is one.
+    def length_estimate(self, *, control: bool = True) -> Estimate:
+        """The mean length behind each layer, (depth + 1,), with the control variate where there is one and it is wanted.
 
+        Behind layers where log-lengths spread by half or more between networks, or a network died, it is the plain
+        mean: there the mean square lives in rare networks that were not drawn, and the control would mislead.
         Infinite where it exceeds the largest float64; `log_mean_length` does not.
         """
         # lengths over a scale are numbers near 1 however deep the networks are
-        if self.length_control is None:
-            scale = self.log_length.amax(dim=0).nan_to_num(neginf=0.0)
-            estimate = _mean_estimate(torch.exp(self.log_length - scale))
-        else:
-            scale = self.log_rms_length[0]
-            controls = self.length_control * torch.exp(self.log_rms_length - scale)
-            estimate = _controlled(torch.exp(self.log_length - scale), controls)
+        scale = self.log_length.amax(dim=0).nan_to_num(neginf=0.0)
+        relative = torch.exp(self.log_length - scale)
+        estimate = _mean_estimate(relative)
+        if self.length_control is not None and control and self.n_nets > 1:
+            better = _controlled(relative, self.length_control * torch.exp(self.log_rms_length - scale))
+            trusted = self.log_length.std(dim=0) < _HEAVY  # NaN where a network died
+            mean, sem = (torch.where(trusted, getattr(better, k), getattr(estimate, k)) for k in ("mean", "sem"))
+            estimate = Estimate(mean, sem, self.n_nets)
         return Estimate(estimate.mean * torch.exp(scale), estimate.sem * torch.exp(scale), self.n_nets)
 
     @property

@@ -233,3 +233,12 @@ def test_figures_need_neither_torch_nor_widgets():
 
 def test_no_picture_may_upload_itself():
     assert "sendChartToCloud" in figure_of(Curve("a", X, X)).layout.template.layout.modebar.remove
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_labels_stay_within_the_axis_that_is_shown(log):
+    axis, ends = [np.array([1.0, 100.0])], [100.0, 100.0, 100.0, 1.0, 1.0, 50.0]
+    places = np.sort(label_places(ends, axis, log=log, inside=True))
+    assert places[0] >= 1 - 1e-9 and places[-1] <= 100 * (1 + 1e-9)
+    gaps = np.diff(np.log10(places)) / 2 if log else np.diff(places) / 99
+    assert gaps.min() * 300 > 16.9  # px, the height of a label

@@ -144,7 +144,7 @@ def curve_traces(
     points = [_checked(curve, log_x, log_y) for curve in curves]
     bands = [_band(curve, x, y, log_y) for curve, (x, y) in zip(curves, points, strict=True)]
     ends = [(x[np.isfinite(y)][-1:], y[np.isfinite(y)][-1:]) for x, y in points]
-    there = [i for i, (x, _) in enumerate(ends) if x.size]
+    there = [i for i, (x, _) in enumerate(ends) if x.size and curves[i].name]
     heights = [y for _, y in points] if y_range is None else [np.array(y_range, dtype=np.float64)]
     places = label_places([ends[i][1][0] for i in there], heights, log=log_y, inside=y_range is not None)
     labels = {

@@ -242,3 +242,9 @@ def test_labels_stay_within_the_axis_that_is_shown(log):
     assert places[0] >= 1 - 1e-9 and places[-1] <= 100 * (1 + 1e-9)
     gaps = np.diff(np.log10(places)) / 2 if log else np.diff(places) / 99
     assert gaps.min() * 300 > 16.9  # px, the height of a label
+
+
+def test_a_curve_without_a_name_takes_no_room_from_labels():
+    named, nameless = Curve("RadiX", X, X), Curve("", X, X)
+    labels = curve_traces([nameless, named, nameless])[-1]
+    assert list(labels["text"]) == [" RadiX"] and list(labels["y"]) == [4.0]

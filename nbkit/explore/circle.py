@@ -58,6 +58,9 @@ class CircleExplorer(Explorer):
         with one_thread():
             image, length = _circle_image(std, density, width, seed, depth, before)
             seen, shares = _projected(image, _random_axes(width, seed) if directions == _RANDOM else None)
+        if not length:  # a point, which rounding alone keeps from its own mean
+            seen, shares = np.zeros_like(seen), np.zeros_like(shares)
+        held = np.cumsum(shares)[1:] * 100
         rms = growth_rms(Gaussian(std), density) ** depth
         yield {
             "depth": depth,
@@ -67,14 +70,14 @@ class CircleExplorer(Explorer):
             "growth_rms": rms * math.sqrt(2) if depth and before else rms,
             "shares": shares,
             "show": show,
-            "note": "2 directions hold {:.0%} of the spread, 3 hold {:.0%}".format(*np.cumsum(shares)[1:]),
+            "note": "2 directions hold {:.0f} % of the spread, 3 hold {:.0f} %".format(*held) if length else "a point",
         }
 
     def draw(self, frame: dict) -> None:
         self.figure.redraw(circle_traces(frame["points"], _N_POINTS))
         depth = frame["depth"]
         where = f"Layer {depth}, {frame['show']}" if depth else "The input"
-        told = f" length × {frame['growth']:.3g} (rms law × {frame['growth_rms']:.3g})" if depth else " a circle"
+        told = f" length × {frame['growth']:.3g} (rms law ×\u00a0{frame['growth_rms']:.3g})" if depth else " a circle"
         self.figure.retitle(f"{where}:{told}")
 
 
@@ -117,6 +120,7 @@ def _random_axes(width: int, seed: int) -> torch.Tensor:
     return torch.linalg.qr(torch.from_numpy(random_generator(seed).standard_normal((width, 3))))[0]
 
 
+_ROUNDING = 1e-12  # an error below is none of the method
 _COUNTS = (11, 21, 51, 101, 201, 501, 1001, 2001, 5001, 10_001)
 
 
@@ -157,7 +161,7 @@ class LengthExplorer(Explorer):
             for method, values in errors.items():
                 with one_thread():
                     off = abs(arc_length(path, net, method=method, n_points=n) / exact - 1) if exact > 0 else 0
-                values.append(off or math.nan)  # none at all has no place on a logarithmic axis
+                values.append(off if off > _ROUNDING else math.nan)  # none has no place on a logarithmic axis
                 yield None
             yield {
                 "n_points": np.array(_COUNTS[: i + 1]),
@@ -169,13 +173,14 @@ class LengthExplorer(Explorer):
             }
 
     def draw(self, frame: dict) -> None:
-        errors = np.concatenate([frame["chord_error"], frame["tangent_error"]])
+        errors, shown = np.concatenate([frame["chord_error"], frame["tangent_error"]]), None
         if np.isfinite(errors).any():
-            self.grow("yaxis", np.nanmin(errors) / 2, 2 * np.nanmax(errors))
-        self.figure.redraw(curve_traces(_error_curves(frame), log_x=True, log_y=True))
-        last = frame["chord_error"][-1]
+            shown = self.grow("yaxis", np.nanmin(errors) / 2, 2 * np.nanmax(errors))
+        self.figure.redraw(curve_traces(_error_curves(frame), log_x=True, log_y=True, y_range=shown))
+        last, n = frame["chord_error"][-1], frame["n_breakpoints"]
         told = f"; chords between {frame['n_points'][-1]:,} points are {100 * last:.1g} % short" if last > 0 else ""
-        n = frame["n_breakpoints"]
+        if shown is None:
+            told = "; both methods are exact" if frame["length"] else ": it does not get through"
         self.figure.retitle(f"The line has {n} breakpoint{'s' * (n != 1)} and is {frame['length']:.6g} long{told}")
 
 

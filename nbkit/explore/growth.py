@@ -92,7 +92,14 @@ class GrowthExplorer(Explorer):
         "Fig. 2": {"law": "Gaussian", "density": 0.5, "std": 6.0, "width": 784, "depth": 10, "curve": "two digits"},
         "growth 1": {"law": "Gaussian", "density": 0.5, "std": 2.0, "width": 784, "depth": 10, "curve": "two digits"},
         "He scaling": {"law": "Gaussian", "density": 1.0, "std": 1.414, "width": 50, "depth": 20, "curve": "circle"},
-        "PyTorch's default": {"law": "uniform", "density": 1.0, "std": 0.577, "width": 784, "depth": 10},
+        "PyTorch's default": {
+            "law": "uniform",
+            "density": 1.0,
+            "std": 0.577,
+            "width": 784,
+            "depth": 10,
+            "curve": "two digits",
+        },
         "break it": {"law": "discrete", "density": 0.1, "std": 6.0, "width": 20, "depth": 20, "curve": "arc"},
     }
     height = 520
@@ -192,6 +199,6 @@ def _growth_title(frame: dict) -> str:
     mean, error = frame["growth"], frame["growth_error"]
     digits = min(6, max(1, 1 - int(np.floor(np.log10(error))))) if error > 0 else 4
     measured = f"{mean:.{digits}f} ± {error:.{digits}f}"
-    return (
-        f"Each layer multiplies lengths by {measured}: between the paper's bound {bound:.3g} and the rms law {rms:.4g}"
-    )
+    what = "lengths that are not 0" if frame["n_dead"] else "lengths"
+    laws = f"the paper's bound {bound:.3g} and the rms law {rms:.4g}"
+    return f"Each layer multiplies {what} by {measured}: {'between' if bound <= mean <= rms else 'beside'} {laws}"

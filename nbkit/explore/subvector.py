@@ -75,7 +75,8 @@ class SubvectorExplorer(Explorer):
     def draw(self, frame: dict) -> None:
         self.figure.redraw(curve_traces(_subvector_curves(frame), y_range=(0, 1)))
         alpha, k = frame["density"], frame["dimension"]
-        what = {_SPHERE: f"a random vector of {k} entries", _EQUAL: f"a vector of {k} equal entries", _FIRST: "e₁"}
+        entries, equal = ("entries", "equal entries") if k > 1 else ("entry", "entry")
+        what = {_SPHERE: f"a random vector of {k} {entries}", _EQUAL: f"a vector of {k} {equal}", _FIRST: "e₁"}
         self.figure.retitle(
             f"At α = {alpha:.2g}, {what[frame['vector']]} keeps {frame['at']:.3g} of its length: "
             f"between α = {alpha:.2g} and √α = {math.sqrt(alpha):.3g}"

@@ -71,7 +71,9 @@ def trained_figure(
     figure.update_xaxes(title_text="σ_w of the weights as they are now", row=1)
     figure.update_yaxes(title_text="growth factor of a layer", row=1)
     figure.update_xaxes(title_text="depth d", row=2, dtick=1)
-    figure.update_yaxes(title_text="length ℓ over the line's (log)", type="log", exponentformat="power", row=2)
+    figure.update_yaxes(
+        title_text="length ℓ over the line's (log)", type="log", exponentformat="power", nticks=3, row=2
+    )
     return dress(figure, title, height=height, right=_RIGHT_PX, hovermode="closest")
 
 

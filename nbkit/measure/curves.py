@@ -11,6 +11,8 @@ from nbkit.errors import NbkitError, check_integer, check_number, show
 
 __all__ = ["Trajectory", "arc", "as_trajectory", "circle", "line"]
 
+_LARGEST = 1e150  # of a coordinate: squares of larger ones overflow
+
 
 class Trajectory:
     """A curve x(t), the paper's one-dimensional trajectory: call it with t (n,) in [0, 1] to get points (n, dim).
@@ -31,6 +33,11 @@ class Trajectory:
         *,
         length: float | None = None,
     ) -> None:
+        for name, function in (("place", place), ("velocity", velocity)):
+            if not callable(function) and (name == "place" or function is not None):
+                raise NbkitError(
+                    f"Trajectory: {name} must be a function t (n,) -> (n, dim), got {show(function)}. Use line(x0, x1)."
+                )
         self._place, self._velocity, self.length = place, velocity, length
         self.dim = self(torch.tensor([0.0, 1.0])).shape[1]
 
@@ -158,7 +165,7 @@ def circle(dim: int, *, radius: float = 1.0, seed: int | np.random.Generator | N
 
 
 def _ends(who: str, x0: object, x1: object) -> tuple[torch.Tensor, torch.Tensor]:
-    ends = [torch.from_numpy(as_array(who, name, x).astype(np.float64)) for name, x in (("x0", x0), ("x1", x1))]
+    ends = [_real(who, name, x).detach().cpu().clone() for name, x in (("x0", x0), ("x1", x1))]
     for name, end in zip(("x0", "x1"), ends, strict=True):
         if end.ndim != 1 or not len(end):
             raise NbkitError(f"{who}: {name} must be a vector (dim,), got the shape {tuple(end.shape)}. Flatten it.")
@@ -172,22 +179,31 @@ def _ends(who: str, x0: object, x1: object) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def _check_times(t: object) -> torch.Tensor:
-    times = t if isinstance(t, torch.Tensor) else torch.from_numpy(as_array("curve", "t", t))
-    times = times.to(torch.float64)
+    times = _real("curve", "t", t)
     if times.ndim != 1 or not bool(((times >= 0) & (times <= 1)).all()):
         raise NbkitError(f"curve: t must be a vector of numbers in [0, 1], got {show(t)}. Use torch.linspace(0, 1, n).")
     return times
 
 
 def _check_points(points: object, n: int) -> torch.Tensor:
-    if not isinstance(points, torch.Tensor):
-        points = torch.from_numpy(as_array("curve", "points", points))
-    points = points.to(torch.float64)
-    if points.ndim != 2 or len(points) != n:
+    points = _real("curve", "points", points).detach()
+    if points.ndim != 2 or len(points) != n or not points.shape[1]:
         raise NbkitError(
             f"curve: {n} values of t must give points ({n}, dim), got the shape {tuple(points.shape)}. "
             "Return one row for each t."
         )
     if not torch.isfinite(points).all():
         raise NbkitError("curve: points must be finite, got NaN or infinite entries. Mend the curve.")
+    if points.numel() and (largest := float(points.abs().max())) > _LARGEST:
+        raise NbkitError(
+            f"curve: points and velocities must be below {_LARGEST:g}, got {largest:.3g}. Scale the curve down."
+        )
     return points
+
+
+def _real(who: str, name: str, values: object) -> torch.Tensor:
+    """The values as a float64 tensor."""
+    values = values if isinstance(values, torch.Tensor) else torch.from_numpy(as_array(who, name, values))
+    if values.is_complex():
+        raise NbkitError(f"{who}: {name} must be real numbers, got complex ones. Take their real part or modulus.")
+    return values.to(torch.float64)

@@ -201,3 +201,31 @@ def test_a_circle_needs_two_dimensions_and_a_radius(dim, radius):
 def test_a_curve_gives_finite_points(curve, rule):
     with pytest.raises(NbkitError, match=rule):
         arc_length(curve)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: line([1j], [2j]), "line: x0 must be real numbers"),
+        (lambda: Trajectory(lambda t: t[:, None] * 1j), "points must be real numbers"),
+        (lambda: Trajectory("line"), "Trajectory: place must be a function"),
+        (lambda: Trajectory(lambda t: t[:, None], 3), "Trajectory: velocity must be a function"),
+        (lambda: Trajectory(lambda t: t[:, None][:, :0]), "must give points"),
+        (lambda: line([0.0, 1e200], [1e200, 0.0]), "must be below 1e\\+150"),
+    ],
+)
+def test_what_is_no_curve_of_real_numbers_of_a_usable_size_is_refused(make, message):
+    with pytest.raises(NbkitError, match=message):
+        make()
+
+
+def test_a_line_keeps_its_ends_when_what_it_was_made_from_changes():
+    x0 = torch.zeros(2, dtype=torch.float64)
+    straight = line(x0, [1.0, 0.0])
+    x0 += 5
+    assert straight([0.0]).tolist() == [[0.0, 0.0]]
+
+
+def test_a_curve_of_tensors_with_gradients_is_measured_without_them():
+    scale = torch.ones(3, requires_grad=True)
+    assert not Trajectory(lambda t: t[:, None] * scale)([0.0, 1.0]).requires_grad

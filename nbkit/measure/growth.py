@@ -176,9 +176,12 @@ def random_line(dim: int, *, seed: int | np.random.Generator | None = 0) -> Traj
     """A straight line between two random points of the unit sphere of R^dim, where no real data is at hand.
 
     In R^1 from -1 to 1: two points of that sphere are often one.
+
+    Raises:
+        NbkitError: a dimension outside 1..10^7.
     """
     generator = spawn_generators(seed, 1, who="random_line")[0]
-    if check_integer("random_line", "dim", dim, at_least=1) == 1:
+    if check_integer("random_line", "dim", dim, at_least=1, at_most=10**7) == 1:
         return line([-1.0], [1.0])
     ends = generator.standard_normal((2, dim))
     return line(*(ends / np.linalg.norm(ends, axis=1, keepdims=True)))

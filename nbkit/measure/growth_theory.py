@@ -9,7 +9,7 @@ import scipy.special
 import torch
 
 from nbkit.device import as_array
-from nbkit.errors import NbkitError, check_integer, check_integers, check_number
+from nbkit.errors import NbkitError, check_integer, check_integers, check_number, show
 from nbkit.topology import Topology
 from nbkit.weights import Law
 from nbkit.weights.laws import check_law
@@ -76,14 +76,14 @@ def growth_delta(law: Law, density: float, width: int, *, fourth: float | None =
 
     Args:
         law, density: as in `growth_lower_bound`.
-        width: k, at least 1.
+        width: k, 1..10^12.
         fourth: S4 in (0, 1].
 
     Raises:
         NbkitError: arguments outside their ranges.
     """
     who = "growth_delta"
-    width = check_integer(who, "width", width, at_least=1)
+    width = check_integer(who, "width", width, at_least=1, at_most=10**12)
     fourth = 3 / (width + 2) if fourth is None else check_number(who, "fourth", fourth, above=0, at_most=1)
     excess = check_law(who, "law", law).kurtosis / _density(who, density) - 3
     return growth_rms(law, density) * (1 - (5 + 2 * fourth * excess) / (8 * width))
@@ -124,7 +124,10 @@ def growth_rms_through(topology: Topology, law: Law, direction: object) -> torch
         raise NbkitError(
             f"{who}: topology must be a Topology, got {topology!r}. Use radix_net(...) or Topology([...])."
         )
-    start = torch.from_numpy(as_array(who, "direction", direction).astype(np.float64))
+    given = as_array(who, "direction", direction)
+    if np.iscomplexobj(given):
+        raise NbkitError(f"{who}: direction must be real numbers, got {show(direction)}. Take one part of them.")
+    start = torch.from_numpy(given.astype(np.float64))
     if start.shape != (topology.sizes[0],) or not torch.isfinite(start).all() or not start.any():
         raise NbkitError(
             f"{who}: direction must be {topology.sizes[0]} finite numbers, not all 0, got the shape "

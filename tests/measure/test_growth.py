@@ -560,3 +560,8 @@ def test_a_batch_with_a_weight_that_is_no_number_or_a_curve_of_another_dimension
         nets.weights[0][1, 0, 0] = math.nan
     with pytest.raises(NbkitError, match=r"^growth_through: the network's outputs must be finite"):
         growth_through(nets, random_line(20), method=method)
+
+
+def test_a_random_line_has_a_dimension_that_memory_holds():
+    with pytest.raises(NbkitError, match="random_line: dim must be an integer between 1"):
+        random_line(10**12)

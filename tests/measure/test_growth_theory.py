@@ -21,7 +21,7 @@ from nbkit.measure import (
     subvector_norm,
     weight_scale,
 )
-from nbkit.topology import Layer, Topology, biregular, mixed_radix, random_expander
+from nbkit.topology import Layer, Topology, biregular, mixed_radix, radix_net, random_expander
 from nbkit.weights import Discrete, Gaussian, Uniform
 
 MATCHED = [Gaussian(2.0), Uniform(2 * math.sqrt(3)), Discrete(3)]
@@ -346,3 +346,10 @@ def test_a_direction_is_a_vector_of_the_input(direction):
 def test_wires_are_a_topology():
     with pytest.raises(NbkitError, match="topology must be a Topology"):
         growth_rms_through(WIRES["radix"][0], Gaussian(1.0), np.ones(12))
+
+
+def test_what_a_float_cannot_hold_and_what_is_not_real_is_refused():
+    with pytest.raises(NbkitError, match="growth_delta: width must be an integer between 1"):
+        growth_delta(Gaussian(), 0.5, 10**400)
+    with pytest.raises(NbkitError, match="growth_rms_through: direction must be real"):
+        growth_rms_through(radix_net([(2, 2)]), Gaussian(), [1j, 1, 1, 1])

@@ -162,12 +162,19 @@ def _unpacked(who: str, image: torch.Tensor, dual: bool) -> tuple[torch.Tensor, 
 
 def _forward(who: str, net: nn.Module, points: torch.Tensor) -> torch.Tensor:
     try:
-        return net(points)
+        output = net(points)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise NbkitError(
             f"{who}: net must take points of the shape {tuple(points.shape)}, got {type(error).__name__}: {error}. "
             "Use a curve of its input dimension; nn.Unflatten(1, shape) in front makes images."
         ) from None
+    if not isinstance(output, torch.Tensor) or output.ndim < 2 or len(output) != len(points):
+        got = f"the shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
+        raise NbkitError(
+            f"{who}: net must give one tensor with a row for each of {len(points)} points, got {got}. "
+            "Wrap it in a module that returns such; of a FeedForward use network(i)."
+        )
+    return output
 
 
 @contextlib.contextmanager
@@ -265,7 +272,9 @@ def _check_linear(who: str, net: nn.Module, curve: Trajectory, times: torch.Tens
     middles = (times[:-1] + times[1:]) / 2
     ends, halves = layer_images(who, net, curve(times)), layer_images(who, net, curve(middles))
     for layer, ((end, _), (half, _)) in enumerate(zip(ends, halves, strict=True)):
-        bend = ((end[:-1] + end[1:]) / 2 - half).abs().max() if len(half) else 0
+        if not half.numel():
+            continue
+        bend = ((end[:-1] + end[1:]) / 2 - half).abs().max()
         if bend > _LINEAR_TO * max(float(end.abs().max()), 1e-300):
             what = "the curve must be straight" if not layer else "net must be piecewise linear in known modules"
             raise NbkitError(

@@ -13,6 +13,7 @@ from torch import nn
 
 from nbkit.errors import NbkitError
 from nbkit.measure import arc, arc_length, circle, growth_through, line, random_line
+from nbkit.nets import FeedForward
 from nbkit.weights import Gaussian, RandomNets
 
 
@@ -386,3 +387,45 @@ def test_linear_layers_of_half_precision_are_linear():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)).bfloat16()
     assert growth_through(net, random_line(8), n_points=10).depth == 2  # the ReLU, and the output behind it
+
+
+class Returning(nn.Module):
+    """A network that gives whatever it was told to make of its output."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.linear, self.make = nn.Linear(2, 3), make
+
+    def forward(self, x):
+        return self.make(self.linear(x))
+
+
+@pytest.mark.parametrize("method", ["tangent", "chords", "exact"])
+@pytest.mark.parametrize(
+    "make, got",
+    [
+        (lambda out: (out, out), "tuple"),
+        (lambda out: {"scores": out}, "dict"),
+        (lambda out: None, "NoneType"),
+        (lambda out: out.sum(), "the shape \\(\\)"),
+        (lambda out: out.sum(dim=1), "the shape"),
+        (lambda out: out[None], "the shape"),
+    ],
+)
+def test_a_network_gives_one_tensor_with_a_row_for_each_point(method, make, got):
+    net = Returning(make).train()
+    with pytest.raises(NbkitError, match=f"arc_length: net must give one tensor .* got {got}"):
+        arc_length(line([0.0, 1.0], [1.0, 0.0]), net, method=method)
+    assert net.training and not any(module._forward_hooks for module in net.modules())
+
+
+@pytest.mark.parametrize("method", ["tangent", "chords", "exact"])
+@pytest.mark.parametrize("n_nets", [1, 2])
+def test_a_batch_of_networks_has_no_one_length(method, n_nets):
+    with pytest.raises(NbkitError, match="of a FeedForward use network"):
+        arc_length(line([0.0, 1.0], [1.0, 0.0]), FeedForward((2, 3, 2), n_nets=n_nets).double(), method=method)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_layer_without_units_has_length_0():
+    assert arc_length(line([0.0, 1.0], [1.0, 0.0]), nn.Linear(2, 0), method="exact") == 0

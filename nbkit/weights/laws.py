@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from nbkit.device import as_array, random_generator
-from nbkit.errors import NbkitError, check_choice, check_integer, check_number, show
+from nbkit.device import as_array, check_memory, random_generator
+from nbkit.errors import NbkitError, check_choice, check_integer, check_integers, check_number, show
 
 __all__ = ["Discrete", "Gaussian", "Law", "Uniform", "check_law"]
+
+_FAR = 1e-70
 
 
 class Law(ABC):
@@ -68,8 +70,15 @@ class Law(ABC):
 
         Returns:
             float64 tensor.
+
+        Raises:
+            NbkitError: a shape that is none, or more numbers than fit into memory.
         """
-        generator = random_generator(seed, who=f"{type(self).__name__}.sample")
+        who = f"{type(self).__name__}.sample"
+        shape = (shape,) if isinstance(shape, (int, np.integer)) else shape
+        shape = check_integers(who, "shape", shape, at_least=0, minimum_length=0)
+        check_memory(who, 16 * math.prod(shape), lower="the shape")
+        generator = random_generator(seed, who=who)
         draw = generator.standard_normal if self.noise == "normal" else generator.random
         return self.from_noise(torch.from_numpy(np.asarray(draw(shape))))
 
@@ -178,6 +187,11 @@ class Discrete(Law):
             object.__setattr__(self, "limit_or_values", values)
         scale = check_number("Discrete", "scale", self.scale, above=0)
         object.__setattr__(self, "values", tuple(scale * value for value in values))
+        if not _FAR <= max(self.values) <= 1 / _FAR:
+            raise NbkitError(
+                f"Discrete: the largest value must lie in [{_FAR:g}, {1 / _FAR:g}], got {max(self.values):.3g}: fourth "
+                "powers leave the floats beyond. Use values nearer to 1."
+            )
 
     @classmethod
     def of_std(cls, std: float, *, how: str = "snap", limit: int = 3) -> "Discrete":
@@ -252,9 +266,12 @@ def check_law(who: str, name: str, law: object) -> Law:
 
 
 def _symmetric_set(given: object) -> tuple[float, ...]:
-    values = np.unique(as_array("Discrete", "values", given).astype(np.float64).ravel())
+    given_array = as_array("Discrete", "values", given)
+    values = np.unique(given_array.real.astype(np.float64).ravel())
     rule = None
-    if not values.size:
+    if np.iscomplexobj(given_array):
+        rule = "real numbers"
+    elif not values.size:
         rule = "at least two values"
     elif not np.isfinite(values).all():
         rule = "finite values"

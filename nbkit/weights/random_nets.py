@@ -8,14 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from nbkit.device import check_memory, random_generator
-from nbkit.errors import NbkitError, check_integers, check_number, show
+from nbkit.device import check_memory, choose_device, random_generator
+from nbkit.errors import NbkitError, check_integer, check_integers, check_number, show
 from nbkit.topology import Topology
 from nbkit.weights.laws import Discrete, Gaussian, Law, Uniform, check_law
 from nbkit.weights.noise import RANKS, layer_noise
 
 __all__ = ["PAPER_BIAS", "RandomNets"]
 
+_SMALLEST = 1e-25
 PAPER_BIAS = 0.01  # of the paper's experiments: N(0, .01^2), U(-.01, .01), {-.01, .01}
 
 
@@ -60,7 +61,7 @@ class RandomNets:
     ) -> None:
         self.topology = topology
         self.widths = _check_widths(who, widths, topology)
-        self.laws = [check_law(who, "law", one) for one in _each_layer(who, "law", law, self.depth)]
+        self.laws = [_sized(who, "law", one) for one in _each_layer(who, "law", law, self.depth)]
         densities = [1.0] * self.depth if topology is not None else _each_layer(who, "density", density, self.depth)
         # the densities that the draw can meet: the exact mean square below is about these
         self.densities = [
@@ -82,7 +83,8 @@ class RandomNets:
 
     def weights(self, net: int, layer: int, *, device: torch.device | str = "cpu") -> torch.Tensor:
         """The weights of one layer of one network, float32 (n_out, n_in), already divided by sqrt(n_in)."""
-        return self.stacked_weights(range(net, net + 1), layer, device=device)[0].clone()
+        net, layer = self._place("weights", net, layer)
+        return self.stacked_weights(range(net, net + 1), layer, device=choose_device(device))[0].clone()
 
     def stacked_weights(self, nets: range, layer: int, *, device: torch.device | str = "cpu") -> torch.Tensor:
         """One layer of several networks, float32 (n_nets, n_out, n_in), in memory that the next call overwrites.
@@ -106,11 +108,19 @@ class RandomNets:
 
     def bias(self, net: int, layer: int, *, device: torch.device | str = "cpu") -> torch.Tensor | None:
         """The biases of one layer of one network, float32 (n_out,), or None where they are zero."""
+        net, layer = self._place("bias", net, layer)
         law = self.biases_law[layer]
         return None if law is None else law.from_noise(self._noise(net, layer, device).biases)
 
     def mask(self, layer: int, *, device: torch.device | str = "cpu") -> torch.Tensor:
-        """The fixed wires of a layer, float32 (n_out, n_in) of 0 and 1."""
+        """The fixed wires of a layer, float32 (n_out, n_in) of 0 and 1.
+
+        Raises:
+            NbkitError: random masks, which are not kept.
+        """
+        if self.topology is None:
+            raise NbkitError("RandomNets.mask: topology must be given, got random masks. Look where weights are not 0.")
+        _, layer = self._place("mask", 0, layer)
         key = (layer, str(device))
         if key not in self._masks:
             self._masks[key] = self.topology[layer].mask().to(device, torch.float32)
@@ -132,6 +142,12 @@ class RandomNets:
                     linear.bias.copy_(bias)
             modules += [linear, torch.nn.ReLU()]
         return torch.nn.Sequential(*modules)
+
+    def _place(self, method: str, net: object, layer: object) -> tuple[int, int]:
+        """(net, layer), which must be there."""
+        who = f"RandomNets.{method}"
+        net = check_integer(who, "net", net, at_least=0, at_most=2**31 - 1)
+        return net, check_integer(who, "layer", layer, at_least=0, at_most=self.depth - 1)
 
     def _noise(self, net: int, layer: int, device: torch.device | str):
         kinds = self.laws[layer].noise, (self.biases_law[layer] or self.laws[layer]).noise
@@ -177,4 +193,14 @@ def _bias_law(who: str, bias: str | Law | None, law: Law) -> Law | None:
         return Uniform(PAPER_BIAS) if isinstance(law, Uniform) else Discrete((-PAPER_BIAS, PAPER_BIAS))
     if isinstance(bias, str):
         raise NbkitError(f"{who}: bias must be 'paper', a law or None, got {bias!r}. Use 'paper'.")
-    return check_law(who, "bias", bias)
+    return _sized(who, "bias", bias)
+
+
+def _sized(who: str, name: str, law: object) -> Law:
+    """A law whose weights single precision holds."""
+    if not _SMALLEST <= check_law(who, name, law).std <= 1 / _SMALLEST:
+        raise NbkitError(
+            f"{who}: {name} must have a standard deviation in [{_SMALLEST:g}, {1 / _SMALLEST:g}], got {law.std:.3g}: "
+            "weights are single precision. Use one nearer to 1."
+        )
+    return law

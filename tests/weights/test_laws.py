@@ -260,3 +260,25 @@ def test_lemma_12_a_one_to_one_map_of_a_uniform_vector_is_uniform_on_its_image()
     assert np.linalg.det(matrix) != 0
     _, counts = np.unique(vectors @ matrix.T, axis=0, return_counts=True)
     assert (counts == 1).all() and len(counts) == 27
+
+
+@pytest.mark.parametrize("shape", ["a", b"x", float("nan"), -1, (2, -1), 1j, None])
+def test_a_shape_to_sample_is_whole_numbers(shape):
+    with pytest.raises(NbkitError, match="Gaussian.sample: .*shape must"):
+        Gaussian().sample(shape)
+
+
+def test_a_sample_beyond_memory_is_refused():
+    with pytest.raises(NbkitError, match="Gaussian.sample: the result must fit"):
+        Gaussian().sample((10**9, 10**9))
+
+
+@pytest.mark.parametrize("make", [lambda: Discrete(1, 1e-100), lambda: Discrete((-1e90, 1e90))])
+def test_values_whose_powers_leave_the_floats_are_refused(make):
+    with pytest.raises(NbkitError, match="Discrete: the largest value must lie in"):
+        make()
+
+
+def test_complex_values_are_refused():
+    with pytest.raises(NbkitError, match="Discrete: values must be real numbers"):
+        Discrete((-1j, 1j))

@@ -286,3 +286,29 @@ def test_wires_must_be_a_topology_of_the_widths():
         RandomNets(None, Gaussian(1.0), topology=wires[0])
     with pytest.raises(NbkitError, match=r"widths must chain with topology, \(2, 3\)"):
         RandomNets((3, 2), Gaussian(1.0), topology=wires)
+
+
+@pytest.mark.parametrize("std", [1e40, 1e300, 1e-46, 1e-320])
+def test_weights_that_single_precision_does_not_hold_are_refused(std):
+    with pytest.raises(NbkitError, match="law must have a standard deviation in"):
+        RandomNets((3, 3), Gaussian(std))
+    with pytest.raises(NbkitError, match="bias must have a standard deviation in"):
+        RandomNets((3, 3), Gaussian(), bias=Gaussian(std))
+
+
+@pytest.mark.parametrize("method", ["weights", "bias"])
+@pytest.mark.parametrize("net, layer", [(-1, 0), ("a", 0), (0.5, 0), (0, -1), (0, 2), (0, None)])
+def test_a_network_or_layer_that_is_not_there_is_refused(method, net, layer):
+    with pytest.raises(NbkitError, match=f"RandomNets.{method}: (net|layer) must be an integer"):
+        getattr(RandomNets((3, 4, 2), Gaussian()), method)(net, layer)
+
+
+def test_random_masks_are_not_fixed_wires():
+    with pytest.raises(NbkitError, match="RandomNets.mask: topology must be given"):
+        RandomNets((3, 4, 2), Gaussian()).mask(0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with CUDA")
+def test_weights_on_a_device_that_is_not_there_are_refused():
+    with pytest.raises(NbkitError, match="which it does not have"):
+        RandomNets((3, 2), Gaussian()).weights(0, 0, device="cuda")

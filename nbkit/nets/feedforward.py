@@ -85,11 +85,14 @@ class FeedForward(nn.Module):
         Raises:
             NbkitError: no batch at all, or batches of unequal widths, output or kind.
         """
+        batches = list(batches) if isinstance(batches, (Sequence, nn.ModuleList)) else []
+        kinds = {batch._kind if isinstance(batch, FeedForward) else type(batch).__name__ for batch in batches}
         first = batches[0] if batches else None
-        if first is None or any(batch._kind != first._kind for batch in batches):
+        if len(kinds) != 1 or not isinstance(first, FeedForward):
             raise NbkitError(
                 "FeedForward.joined: batches must be one or more of equal widths, output, biases and masks, got "
-                f"{[batch.widths for batch in batches]}. Make them alike but for law and seed."
+                f"{[getattr(batch, 'widths', type(batch).__name__) for batch in batches]}. "
+                "Make them alike but for law and seed."
             )
         new = cls.__new__(cls)
         nn.Module.__init__(new)
@@ -126,6 +129,12 @@ class FeedForward(nn.Module):
         Raises:
             NbkitError: inputs of another shape.
         """
+        if not isinstance(x, torch.Tensor) or not x.ndim or x.dtype != self.weights[0].dtype:
+            got = f"{x.dtype}, {x.ndim} dimensions" if isinstance(x, torch.Tensor) else type(x).__name__
+            raise NbkitError(
+                f"FeedForward: inputs must be a {self.weights[0].dtype} tensor (batch, {self.widths[0]}), got {got}. "
+                "Use torch.as_tensor(x).float()."
+            )
         own_inputs = x.ndim == 3 and len(x) == self.n_nets
         if x.shape[-1] != self.widths[0] or not (own_inputs or x.ndim == 2):
             raise NbkitError(

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -193,3 +194,15 @@ def test_cuda_gives_the_outputs_of_the_cpu(inputs):
     torch.testing.assert_close(nets.cuda()(inputs.cuda()).cpu(), wanted, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(nets.network(0)(inputs.cuda()).cpu(), wanted[0], rtol=1e-4, atol=1e-4)
     assert nets.sigma_w().shape == (3,)
+
+
+@pytest.mark.parametrize("x", [None, [[0.0]], np.zeros((1, 3)), torch.tensor(1.0), torch.zeros(1, 3).double()])
+def test_inputs_that_are_no_tensor_of_the_weights_kind_are_refused(x):
+    with pytest.raises(NbkitError, match="FeedForward: inputs must be a torch.float32 tensor"):
+        FeedForward((3, 2))(x)
+
+
+@pytest.mark.parametrize("batches", [None, "a", 1, [None], [torch.nn.ReLU()], torch.zeros(2)])
+def test_what_is_no_batch_is_not_joined(batches):
+    with pytest.raises(NbkitError, match="FeedForward.joined: batches must be"):
+        FeedForward.joined(batches)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nbkit.data.split import Split
-from nbkit.errors import NbkitError
+from nbkit.errors import NbkitError, show
 
 __all__ = ["full_split", "read_idx"]
 
@@ -38,7 +38,8 @@ def read_idx(images_path: str | Path, labels_path: str | Path) -> tuple[np.ndarr
         The format is described with the MNIST database (LeCun, Cortes and Burges): two zero bytes, a type, the number
         of dimensions, each dimension as a big-endian 32-bit integer, then the data, last dimension fastest.
     """
-    images, labels = _read_array(Path(images_path), 3), _read_array(Path(labels_path), 1)
+    images = _read_array(_as_path("read_idx", "images_path", images_path), 3)
+    labels = _read_array(_as_path("read_idx", "labels_path", labels_path), 1)
     if len(images) != len(labels):
         raise NbkitError(
             f"read_idx: images and labels must be of one number, got {len(images)} in {images_path} and "
@@ -64,9 +65,9 @@ def full_split(folder: str | Path) -> Split:
     Raises:
         NbkitError: as `read_idx`; training and test images of unequal size.
     """
-    parts = []
+    folder, parts = _as_path("full_split", "folder", folder), []
     for part, name in _NAMES.items():
-        images, labels = read_idx(*(_find(Path(folder), f"{name}-{kind}") for kind in ("images-idx3", "labels-idx1")))
+        images, labels = read_idx(*(_find(folder, f"{name}-{kind}") for kind in ("images-idx3", "labels-idx1")))
         parts.append((part, images, torch.from_numpy(labels.astype(np.int64))))
     (_, train, train_labels), (_, test, test_labels) = parts
     if train.shape[1:] != test.shape[1:]:
@@ -79,6 +80,12 @@ def full_split(folder: str | Path) -> Split:
 
 def _pixels(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(images.reshape(len(images), -1).astype(np.float32) / 255)
+
+
+def _as_path(who: str, name: str, given: object) -> Path:
+    if not isinstance(given, (str, Path)) or "\0" in str(given):
+        raise NbkitError(f"{who}: {name} must be a path, got {show(given)}. Write it as text.")
+    return Path(given)
 
 
 def _find(folder: Path, stem: str) -> Path:

@@ -95,6 +95,8 @@ def digit_line(first: int, second: int, *, split: Split | None = None) -> Trajec
         >>> digit_line(100, 1000).dim
         784
     """
+    if split is not None and not isinstance(split, Split):
+        raise NbkitError(f"digit_line: split must be a Split, got {show(split)}. Use mnist_split() or full_split(...).")
     images = (mnist_split() if split is None else split).test_images
     ends = [
         check_integer("digit_line", name, place, at_least=0, at_most=len(images) - 1)
@@ -135,12 +137,13 @@ def distort(
     Raises:
         NbkitError: images that are not square, negative amounts, a scale of 1 or more.
     """
-    n, n_pixels = images.shape if images.ndim == 2 else (0, 0)
+    is_tensor = isinstance(images, torch.Tensor)
+    n, n_pixels = images.shape if is_tensor and images.ndim == 2 else (0, 0)
     side = math.isqrt(n_pixels)
-    if not side or side * side != n_pixels:
+    if not n or not side or side * side != n_pixels:
+        got = f"the shape {tuple(images.shape)}" if is_tensor else f"no tensor but {type(images).__name__}"
         raise NbkitError(
-            f"distort: images must be square and flattened, (n, side * side), got the shape {tuple(images.shape)}. "
-            "Use images.flatten(1)."
+            f"distort: images must be square and flattened, (n, side * side), got {got}. Use images.flatten(1)."
         )
     amounts = {"shift": (shift, side), "degrees": (degrees, 180), "scale": (scale, 0.99)}
     limits = [check_number("distort", name, value, at_most=most) for name, (value, most) in amounts.items()]

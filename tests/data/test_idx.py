@@ -164,3 +164,11 @@ def test_fashion_mnist_as_debian_ships_it():
     # trousers (1) are two narrow legs: the middle of the lowest rows is empty, that of a bag (8) is not
     trousers, bags = (split.train_images[split.train_labels == kind].view(-1, 28, 28).mean(dim=0) for kind in (1, 8))
     assert trousers[20:26, :6].max() < 0.1 < bags[20:24, 4].min()
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x", "a\0b", []])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(NbkitError, match="read_idx: images_path must be a path"):
+        read_idx(path, path)
+    with pytest.raises(NbkitError, match="full_split: folder must be a path"):
+        full_split(path)

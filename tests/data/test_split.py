@@ -164,3 +164,15 @@ def test_data_that_does_not_fit_is_refused(data, message):
 def test_arrays_become_a_split():
     split = as_split("who", (IMAGES, LABELS, IMAGES[:2], LABELS[:2]))
     assert split.train_images.dtype == torch.float32 and split.n_classes == 3
+
+
+@pytest.mark.parametrize("split", ["mnist", 1, []])
+def test_a_split_is_a_split(split):
+    with pytest.raises(NbkitError, match="digit_line: split must be a Split"):
+        digit_line(0, 1, split=split)
+
+
+@pytest.mark.parametrize("images", [None, "a", np.zeros((2, 9)), torch.zeros(0, 9)])
+def test_distorting_what_is_no_tensor_of_images_is_refused(images):
+    with pytest.raises(NbkitError, match="distort: images must be square and flattened"):
+        distort(images)

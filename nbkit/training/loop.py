@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from nbkit.data import Split
 from nbkit.data.split import as_split
 from nbkit.device import random_generator
-from nbkit.errors import NbkitError, check_choice, check_integer, check_number
+from nbkit.errors import NbkitError, check_choice, check_integer, check_number, show
 from nbkit.training.checkpoint import load_checkpoint, save_checkpoint
 
 __all__ = ["Progress", "accuracy", "train"]
@@ -116,6 +116,10 @@ def train(
     checkpoint_every = check_integer("train", "checkpoint_every", checkpoint_every, at_least=1)
     n_all = len(state.data.test_labels)
     n_test = n_all if n_test is None else check_integer("train", "n_test", n_test, at_least=1, at_most=n_all)
+    if not isinstance(checkpoint, (str, Path, type(None))):
+        raise NbkitError(
+            f"train: checkpoint must be the path of an .npz file, got {show(checkpoint)}. Write it as text."
+        )
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None and path.exists():
         state.step = load_checkpoint(path, module, state.optimizer, state.facts)
@@ -134,14 +138,25 @@ def accuracy(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> t
     """The share of samples each network gets right, float64 (n_nets,); one network gives one number, (1,).
 
     The module is put into evaluation mode meanwhile, so dropout and batch normalisation act as after training.
+
+    Raises:
+        NbkitError: images and labels that are no tensors of one length, a module without parameters.
     """
     device, training = _device(module), module.training
+    shapes = [tuple(given.shape) if isinstance(given, torch.Tensor) else None for given in (images, labels)]
+    if not all(shapes) or len(shapes[1]) != 1 or shapes[0][0] != shapes[1][0] or not shapes[1][0]:
+        raise NbkitError(
+            "accuracy: images (n, ...) and labels (n,) must be tensors of one n of at least 1, got the shapes "
+            f"{shapes[0]} and {shapes[1]}. Use torch.as_tensor, one label for each image."
+        )
     module.eval()
-    right = [
-        _as_batch(module(rows.to(device))).argmax(dim=-1).cpu() == targets.cpu()
-        for rows, targets in zip(images.split(_ROWS_AT_ONCE), labels.split(_ROWS_AT_ONCE), strict=True)
-    ]
-    module.train(training)
+    try:
+        right = [
+            _as_batch(module(rows.to(device))).argmax(dim=-1).cpu() == targets.cpu()
+            for rows, targets in zip(images.split(_ROWS_AT_ONCE), labels.split(_ROWS_AT_ONCE), strict=True)
+        ]
+    finally:
+        module.train(training)
     return torch.cat(right, dim=1).double().mean(dim=1)
 
 
@@ -150,6 +165,11 @@ class _Training:
 
     def __init__(self, module, data, epochs, steps, batch_size, learning_rate, schedule, optimizer, augment, seed):
         self.module, self.augment = module, augment
+        if augment is not None and not callable(augment):
+            raise NbkitError(
+                f"train: augment must be a function (images, generator) -> images, got {show(augment)}. "
+                "Write lambda images, generator: distort(images, seed=generator)."
+            )
         self.data = as_split("train", data)
         n_train = len(self.data.train_labels)
         self.batch_size = check_integer("train", "batch_size", batch_size, at_least=1, at_most=n_train)
@@ -158,6 +178,11 @@ class _Training:
         self.schedule = _SCHEDULES[check_choice("train", "schedule", schedule, _SCHEDULES)]
         self.entropy = int(random_generator(seed, who="train").integers(2**62))
         self.device = _device(module)
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            raise NbkitError(
+                "train: module must have a parameter to train, got none with requires_grad. "
+                "Use module.requires_grad_(True)."
+            )
         self.n_nets = self._check_outputs()
         groups = [{"params": [p], "full_rate": _rate(learning_rate, name, p)} for name, p in module.named_parameters()]
         self.optimizer = _OPTIMIZERS[check_choice("train", "optimizer", optimizer, _OPTIMIZERS)](groups)
@@ -199,7 +224,11 @@ class _Training:
         chosen = self._order[place * self.batch_size : (place + 1) * self.batch_size]
         images = self.data.train_images[chosen]
         if self.augment is not None:
+            shape = tuple(images.shape)
             images = self.augment(images, np.random.default_rng([self.entropy, 1, self.step]))
+            if not isinstance(images, torch.Tensor) or tuple(images.shape) != shape:
+                got = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
+                raise NbkitError(f"train: augment must give a tensor of the shape {shape}, got {got}. Keep the shape.")
         return images.to(self.device), self.data.train_labels[chosen].to(self.device)
 
     def _check_outputs(self) -> int:
@@ -217,6 +246,11 @@ class _Training:
             ) from None
         finally:
             self.module.train()
+        if not isinstance(outputs, torch.Tensor):
+            raise NbkitError(
+                f"train: module must give one tensor of class scores, got {type(outputs).__name__}. "
+                "Wrap it in a module that returns the scores alone."
+            )
         if outputs.ndim not in (2, 3) or outputs.shape[-2] != 1:
             raise NbkitError(
                 "train: module must give (batch, n_classes) or (n_nets, batch, n_classes), got the shape "

@@ -289,3 +289,34 @@ def test_cuda_trains_as_the_cpu_does_and_goes_on_from_its_checkpoint(data, tmp_p
     *_, last = train(FeedForward(WIDTHS).cuda(), data, **options)
     [again] = train(FeedForward(WIDTHS, seed=1).cuda(), data, **options)
     assert torch.equal(again.test_accuracy, last.test_accuracy)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"augment": "shift"}, "augment must be a function"),
+        ({"augment": lambda images, generator: (images, images)}, "augment must give a tensor of the shape"),
+        ({"augment": lambda images, generator: images[:1]}, "augment must give a tensor of the shape"),
+        ({"checkpoint": 3}, "checkpoint must be the path"),
+    ],
+)
+def test_what_is_no_augmentation_and_no_path_is_refused(data, options, message):
+    with pytest.raises(NbkitError, match=f"train: {message}"):
+        list(train(FeedForward((data[0].shape[1], 10)), data, steps=1, batch_size=4, **options))
+
+
+def test_a_module_with_nothing_to_train_or_several_outputs_is_refused(data):
+    n_pixels = data[0].shape[1]
+    with pytest.raises(NbkitError, match="train: module must have a parameter to train"):
+        next(train(FeedForward((n_pixels, 10)).requires_grad_(False), data, steps=1))
+    with pytest.raises(NbkitError, match="train: module must give one tensor of class scores, got tuple"):
+        next(train(nn.LSTM(n_pixels, 10), data, steps=1))
+
+
+@pytest.mark.parametrize(
+    "images, labels",
+    [(None, None), (torch.zeros(3, 4), torch.zeros(2)), (torch.zeros(0, 4), torch.zeros(0)), (np.zeros((1, 4)), [1])],
+)
+def test_accuracy_needs_one_label_for_each_image(images, labels):
+    with pytest.raises(NbkitError, match="accuracy: images .* must be tensors of one n"):
+        accuracy(nn.Linear(4, 2), images, labels)

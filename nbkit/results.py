@@ -107,14 +107,22 @@ def save_result(
         NbkitError: a name that is none, no columns, columns of unequal length, a sidecar without its keys.
     """
     text = _csv_text(_checked_columns(columns))
+    if not isinstance(sidecar, Mapping):
+        raise NbkitError(f"save_result: sidecar must be a dictionary, got {show(sidecar)}. Use sidecar(...).")
     missing = [key for key in _KEYS if key not in sidecar]
     if missing:
         raise NbkitError(f"save_result: sidecar must have {', '.join(_KEYS)}, got none of {missing}. Use sidecar(...).")
     check_choice("save_result", "sidecar's status", sidecar["status"], _STATUS)
     path = _path("save_result", name, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = dict(sidecar) | {"rows": text.count("\n") - 1, "sha256": _checksum(text)}
-    _replace({path: text, path.with_suffix(".json"): json.dumps(beside, indent=1, ensure_ascii=False) + "\n"})
+    try:
+        beside_text = json.dumps(beside, indent=1, ensure_ascii=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise NbkitError(
+            f"save_result: sidecar must hold what JSON can, got {error}. Use numbers, text, lists."
+        ) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace({path: text, path.with_suffix(".json"): beside_text})
     return path
 
 
@@ -152,12 +160,20 @@ def load_result(name: str, *, folder: str | Path | None = None) -> Result:
 
 
 def _checked_columns(columns: Mapping[str, object]) -> dict[str, np.ndarray]:
+    if not isinstance(columns, Mapping):
+        raise NbkitError(f"save_result: columns must be name -> values, got {show(columns)}. Use a dictionary.")
     arrays = {}
     for name, values in columns.items():
         values = list(values) if isinstance(values, (tuple, range)) else values
         is_text = isinstance(values, list) and values and isinstance(values[0], str)
         is_text = is_text or (isinstance(values, np.ndarray) and values.dtype.kind == "U")
         arrays[name] = np.asarray(values) if is_text else as_array("save_result", f"column {name}", values)
+        texts = [str(name), *(arrays[name].ravel().tolist() if is_text else ())]
+        if arrays[name].dtype.kind == "c" or any(set("\r\n") & set(text) for text in texts):
+            raise NbkitError(
+                f"save_result: column {show(name)} must hold real numbers or text of one line, got "
+                f"{show(arrays[name].tolist())}. Store two columns, or shorten the text."
+            )
     shapes = {name: array.shape for name, array in arrays.items()}
     if not arrays or len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
         raise NbkitError(
@@ -192,6 +208,8 @@ def _path(who: str, name: str, folder: str | Path | None) -> Path:
         raise NbkitError(
             f"{who}: name must be letters, digits and underscores, got {show(name)}. Leave the ending out."
         )
+    if not isinstance(folder, (str, Path, type(None))):
+        raise NbkitError(f"{who}: folder must be a path, got {show(folder)}. Write it as text, or leave it out.")
     return (results_folder() if folder is None else Path(folder)) / f"{name}.csv"
 
 

@@ -204,3 +204,27 @@ def test_shipped_results_lie_beside_the_digits():
 def test_every_shipped_result_is_whole_and_small(path):
     assert load_result(path.stem).sidecar["status"] in ("complete", "partial")
     assert path.stat().st_size < 1_500_000
+
+
+@pytest.mark.parametrize(
+    "columns, changes, message",
+    [
+        (None, {}, "columns must be name -> values"),
+        ({"a": ["one\ntwo", "three"]}, {}, "must hold real numbers or text of one line"),
+        ({"a\r": [1]}, {}, "must hold real numbers or text of one line"),
+        ({"a": [1j]}, {}, "must hold real numbers or text of one line"),
+        ({"a": [1]}, {"more": {1, 2}}, "sidecar must hold what JSON can"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_stored(tmp_path, columns, changes, message):
+    beside = sidecar(command="x", seed=0, seconds=1, steps=1, **changes)
+    with pytest.raises(NbkitError, match=f"save_result: .*{message}"):
+        save_result("table", columns, beside, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sidecar_is_a_dictionary_and_a_folder_a_path(tmp_path):
+    with pytest.raises(NbkitError, match="save_result: sidecar must be a dictionary"):
+        save_result("table", {"a": [1]}, None, folder=tmp_path)
+    with pytest.raises(NbkitError, match="load_result: folder must be a path"):
+        load_result("table", folder=3)

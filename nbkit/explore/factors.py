@@ -64,7 +64,12 @@ class FactorExplorer(Explorer):
         self.figure = self.figure_widget(
             curves_figure(_factor_curves(empty), x_label=_SCALE, y_label="growth a layer", height=self.height)
         )
-        self._against = _SCALE
+        self._against = ""  # what the axes have grown for
+
+    def reset(self) -> None:
+        with self._lock:
+            super().reset()
+            self._against = ""  # the axes are forgotten: twice, and they would stay automatic
 
     def stream(
         self, *, against: str, density: float | str, std: float | str, curve: str, depth: int, n_nets: int
@@ -94,8 +99,9 @@ class FactorExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         if frame["against"] != self._against:
+            if self._against:
+                self.figure.forget_axes()
             self._against = frame["against"]
-            self.figure.forget_axes()
             self.figure.layout.xaxis.title.text = self._against
         self.grow("xaxis", 0, frame["rms_x"][-1])
         shown = self.grow("yaxis", 0, 1.12 * frame["rms"][-1])  # room for the labels, which lie above one another
@@ -157,6 +163,8 @@ def _factor_title(frame: dict) -> str:
         ratios += list(law["growth"] / np.interp(law["x"], frame["rms_x"], frame["rms"]))
         bounds += list(law["growth"] / law["bound"])
     off = 100 * max(abs(1 - ratio) for ratio in ratios)
+    place = 10.0 ** math.floor(math.log10(max(off, 1e-9)))
+    off = place * math.ceil(off / place)  # rounded up: all of them are within
     return (
         f"Three laws, one growth: within {off:.1g} % of the rms law, "
         f"{min(bounds):.2g} to {max(bounds):.2g} times the paper's bounds"

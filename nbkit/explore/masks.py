@@ -140,4 +140,6 @@ def _title(frame: dict) -> str:
     if len(spreads) < 2:
         return told
     least, most = min(spreads, key=spreads.get), max(spreads, key=spreads.get)
+    if math.isclose(spreads[least], spreads[most], rel_tol=0.01):  # where all wires are there, all families are one
+        return f"{told}, and log ℓ spreads by {spreads[most]:.2g} in all families"
     return f"{told}, but log ℓ spreads by {spreads[least]:.2g} in {least} and by {spreads[most]:.2g} in {most}"

@@ -108,7 +108,8 @@ def curves_figure(
 def _axis(label: str, log: bool) -> dict[str, object]:
     if not log:
         return {"title": {"text": label}, "type": "linear"}
-    return {"title": {"text": f"{label} (log)"}, "type": "log", "exponentformat": "power", "nticks": 8}
+    # with more ticks the small labels 9 and 10 touch
+    return {"title": {"text": f"{label} (log)"}, "type": "log", "exponentformat": "power", "nticks": 5}
 
 
 def _line(curve: Curve, colour: str) -> go.Scatter:

@@ -41,7 +41,7 @@ def length_figure(curves: Sequence[Curve], ratio: Curve, *, title: str = "", hei
     for trace, values in zip(figure.data, length_traces(curves, ratio), strict=True):
         trace.update(values)
     figure.update_layout(
-        yaxis={"domain": [_RATIO + _GAP, 1], "nticks": 6},  # with more, labels of five decades would touch
+        yaxis={"domain": [_RATIO + _GAP, 1], "nticks": 4},  # a lower axis has room for fewer
         yaxis2={"domain": [0, _RATIO], "anchor": "x", "title": {"text": "ℓ / rms law"}, "nticks": 5},
         xaxis={"anchor": "y2", "title": {"text": "depth d"}},
     )

@@ -199,6 +199,6 @@ def _growth_title(frame: dict) -> str:
     mean, error = frame["growth"], frame["growth_error"]
     digits = min(6, max(1, 1 - int(np.floor(np.log10(error))))) if error > 0 else 4
     measured = f"{mean:.{digits}f} ± {error:.{digits}f}"
-    what = "lengths that are not 0" if frame["n_dead"] else "lengths"
+    what = "lengths > 0" if frame["n_dead"] else "lengths"
     laws = f"the paper's bound {bound:.3g} and the rms law {rms:.4g}"
     return f"Each layer multiplies {what} by {measured}: {'between' if bound <= mean <= rms else 'beside'} {laws}"

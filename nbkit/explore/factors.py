@@ -64,12 +64,7 @@ class FactorExplorer(Explorer):
         self.figure = self.figure_widget(
             curves_figure(_factor_curves(empty), x_label=_SCALE, y_label="growth a layer", height=self.height)
         )
-        self._against = ""  # what the axes have grown for
-
-    def reset(self) -> None:
-        with self._lock:
-            super().reset()
-            self._against = ""  # the axes are forgotten: twice, and they would stay automatic
+        self._against = _SCALE
 
     def stream(
         self, *, against: str, density: float | str, std: float | str, curve: str, depth: int, n_nets: int
@@ -99,9 +94,8 @@ class FactorExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         if frame["against"] != self._against:
-            if self._against:
-                self.figure.forget_axes()
             self._against = frame["against"]
+            self.figure.forget_axes()
             self.figure.layout.xaxis.title.text = self._against
         self.grow("xaxis", 0, frame["rms_x"][-1])
         shown = self.grow("yaxis", 0, 1.12 * frame["rms"][-1])  # room for the labels, which lie above one another

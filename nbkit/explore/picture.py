@@ -37,6 +37,7 @@ class Picture(go.FigureWidget):
         self._first_ghost, self._guard, self._unseen = len(figure.data), lock, False
         self._extents: dict[str, tuple[float, float]] = {}
         self._assigned: dict[str, tuple[float, float]] = {}
+        self._grown: set[str] = set()
         if not figure.layout.title.text:  # it comes with the first frame, and may need two lines: nothing jumps then
             figure.layout.margin.t = (figure.layout.margin.t or 0) + 2 * TITLE_LINE_PX
         figure.add_traces([_ghost(figure.data[i]) for i in self._sources])
@@ -92,12 +93,12 @@ class Picture(go.FigureWidget):
 
     def forget_axes(self) -> None:
         """Let the axes start again with what is drawn next; a reader's zoom goes."""
-        grown = set(self._extents)
+        self._grown |= set(self._extents)  # for good: of two resets in a row the second finds no extents
         self._extents.clear()
         self._assigned.clear()
         for axis, made in self._made.items():
             part = self.layout[axis]
-            if axis in grown or (part.range == made and part.autorange is not True):
+            if axis in self._grown or (part.range == made and part.autorange is not True):
                 continue
             if made is not None:
                 part.range = made

@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from nbkit.device import describe_device, one_thread
 from nbkit.measure import GrowthResult, arc_length, growth, random_line
+from nbkit.results import save_result, sidecar
 from nbkit.weights import PAPER_BIAS, Gaussian, RandomNets
 
 from .wires import Ratio, seconds, slope
@@ -253,17 +255,26 @@ def length_methods(width: int = 100, depth: int = 10, std: float = 6.0) -> list[
 
 
 def gpu_tick(setting: Setting) -> str:
-    """The paper's whole setting on a GPU: all networks at one alpha and one sigma_w, what was drawn being there."""
+    """The paper's whole setting on a GPU, where there is one; the figures are stored among the results."""
     if not torch.cuda.is_available():
         return "GPU: skipped, this machine has no CUDA device"
+    return store_tick(setting, "cuda")
 
+
+def store_tick(setting: Setting, device: str, *, folder: Path | None = None) -> str:
+    """All networks at one alpha and one sigma_w: the first time, and again for another sigma_w, what was drawn being
+    there; stored as growth_tick."""
     stds = iter(np.linspace(1, 3, 100))  # each tick moves sigma_w
 
     def tick() -> GrowthResult:
-        return our_growth(replace(setting, std=float(next(stds)), n_nets=setting.paper_nets), 0, device="cuda")
+        return our_growth(replace(setting, std=float(next(stds)), n_nets=setting.paper_nets), 0, device=device)
 
     (cold,), (taken,) = seconds(tick, repeats=1), seconds(tick)
-    what = f"{setting.paper_nets} networks, width {setting.width}, {setting.depth} layers on {describe_device('cuda')}"
+    sizes = {"n_nets": [setting.paper_nets], "width": [setting.width], "depth": [setting.depth]}
+    made = {"command": "python -m tests.benchmarks.growth", "seed": 0, "seconds": cold + taken, "steps": 2}
+    beside = sidecar(**made, device=device)
+    save_result("growth_tick", sizes | {"first_ms": [1e3 * cold], "tick_ms": [1e3 * taken]}, beside, folder=folder)
+    what = f"{setting.paper_nets} networks, width {setting.width}, {setting.depth} layers on {describe_device(device)}"
     return f"GPU: {what}: {1e3 * cold:.4g} ms the first time, {1e3 * taken:.3g} ms a tick, promised <= 100"
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from nbkit.device import describe_device
 from nbkit.measure import growth_through, line
+from nbkit.results import load_result
 from nbkit.weights import Gaussian, RandomNets
 
 from . import growth
@@ -79,6 +81,13 @@ def test_points_for_a_tolerance_are_the_fewest(monkeypatch):
     assert len(growth.length_methods(width=6, depth=2)) == 1 + len(growth.TOLERANCES)
 
 
-def test_the_gpu_part_runs_or_says_why_not():
-    said = growth.gpu_tick(replace(TINY, paper_nets=3))
-    assert ("ms a tick" if torch.cuda.is_available() else "skipped, this machine has no CUDA device") in said
+def test_a_tick_is_stored_with_its_device(tmp_path):
+    said = growth.store_tick(replace(TINY, paper_nets=3), "cpu", folder=tmp_path)
+    stored = load_result("growth_tick", folder=tmp_path)
+    assert "ms a tick" in said and stored.sidecar["device"] == describe_device("cpu")
+    assert stored.columns["n_nets"].tolist() == [3] and stored.columns["tick_ms"][0] > 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here the GPU part would run and store its figures")
+def test_the_gpu_part_says_why_it_was_left_out():
+    assert growth.gpu_tick(TINY) == "GPU: skipped, this machine has no CUDA device"

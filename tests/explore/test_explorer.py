@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from nbkit.errors import NbkitError
-from nbkit.explore import Choice, Explorer, MatrixCanvas, Slider, Text
+from nbkit.explore import Choice, Explorer, GrowthExplorer, MatrixCanvas, Slider, Text
 from nbkit.explore.exports import frame_csv, still_png
 from nbkit.explore.worker import DRAW_GAP_S
 
@@ -501,6 +501,15 @@ def test_axes_only_grow_until_reset(explore):
     explorer.reset()
     explorer.settle()
     assert [*tops, explorer.figure.layout.yaxis.range[1]] == [10, 10, 2]
+
+
+def test_two_resets_in_a_row_leave_no_axis_automatic(opened):
+    explorer = opened(GrowthExplorer, n_nets=10, width=20, depth=3, curve="circle")
+    explorer.reset()
+    explorer.reset()
+    explorer.settle()
+    axes = [explorer.figure.layout[axis] for axis in ("xaxis", "yaxis", "yaxis2")]
+    assert all(axis.range is not None and axis.autorange is not True for axis in axes)
 
 
 def test_a_zoomed_reader_keeps_the_zoom_until_reset(explore):

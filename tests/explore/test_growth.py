@@ -21,20 +21,6 @@ from nbkit.figures import FAMILY_COLOURS
 from nbkit.measure import circle
 from nbkit.weights import Gaussian, RandomNets
 
-
-@pytest.fixture
-def opened(request):
-    """opened(ExplorerClass, **settings): settled, and closed when the test ends."""
-
-    def open_one(kind, **settings):
-        explorer = kind(**settings)
-        request.addfinalizer(explorer.close)
-        explorer.settle()
-        return explorer
-
-    return open_one
-
-
 SMALL = {"width": 100, "depth": 6, "curve": "random line", "n_nets": 30}
 
 

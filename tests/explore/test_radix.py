@@ -10,21 +10,6 @@ from nbkit.explore.typed import parse_integers, parse_systems
 from nbkit.topology import radix_net
 
 
-@pytest.fixture
-def opened():
-    """Open an explorer, settled, and close it afterwards."""
-    explorers = []
-
-    def open_one(kind, **settings):
-        explorers.append(kind(**settings))
-        explorers[-1].settle()
-        return explorers[-1]
-
-    yield open_one
-    for explorer in explorers:
-        explorer.close()
-
-
 def moved(explorer, **settings):
     explorer.set(**settings)
     explorer.settle()

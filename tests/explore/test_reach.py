@@ -12,19 +12,6 @@ from nbkit.figures import FAMILY_COLOURS
 from nbkit.measure import is_path_connected
 
 
-@pytest.fixture
-def opened(request):
-    """opened(ExplorerClass, **settings): settled, and closed when the test ends."""
-
-    def open_one(kind, **settings):
-        explorer = kind(**settings)
-        request.addfinalizer(explorer.close)
-        explorer.settle()
-        return explorer
-
-    return open_one
-
-
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize(("n", "degree"), [(16, 2), (64, 4), (81, 3)])
 def test_all_families_have_the_same_density(name, n, degree):

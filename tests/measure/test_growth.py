@@ -33,14 +33,6 @@ MATCHED = {"Gaussian": Gaussian(2.0), "uniform": Uniform(2 * math.sqrt(3)), "dis
 FINE = 4.5  # standard errors
 
 
-@pytest.fixture(autouse=True)
-def one_core():
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def ends(dim: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((2, dim))
 

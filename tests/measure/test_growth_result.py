@@ -12,14 +12,6 @@ from nbkit.measure import Estimate, GrowthResult, growth, line, weight_scale
 from nbkit.weights import Gaussian, Uniform
 
 
-@pytest.fixture(autouse=True)
-def one_core():
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def taken(result: GrowthResult, nets: slice) -> GrowthResult:
     """Some of the networks of a result."""
     return GrowthResult(

@@ -17,14 +17,6 @@ from nbkit.nets import FeedForward
 from nbkit.weights import Gaussian, RandomNets
 
 
-@pytest.fixture(autouse=True)
-def one_core():
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def linear(weight, bias) -> nn.Linear:
     weight = torch.tensor(weight, dtype=torch.float64)
     module = nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)

@@ -29,7 +29,7 @@ __all__ = [
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _COUNTLESS = 10**6  # of the largest unit; the number says nothing beyond
 _FALLBACK_BYTES = 4 * 2**30  # assumed free where the system tells nothing
-_THREADS = {"lock": threading.Lock(), "inside": 0, "wished": 0}  # of torch, while someone computes on one core
+_THREADS, _WISHED = threading.local(), {}  # how deep a thread is inside `one_thread`; torch's threads outside
 
 
 def choose_device(name: str | torch.device | None = None) -> torch.device:
@@ -76,19 +76,20 @@ def describe_device(device: str | torch.device | None = None) -> str:
 def one_thread() -> Iterator[None]:
     """Small tensors on one core: on a busy machine torch's further threads wait for theirs, up to 250 ms a picture.
 
-    The setting belongs to the process in parts: of several threads inside, the first remembers what it was.
+    Afterwards torch has as many as the main thread had set: a thread that was born while another computed here on one
+    core knows of one only, and would leave that to all.
     """
-    with _THREADS["lock"]:
-        if not _THREADS["inside"]:
-            _THREADS["wished"] = torch.get_num_threads()
-        _THREADS["inside"] += 1
-        torch.set_num_threads(1)
+    depth = getattr(_THREADS, "depth", 0)
+    if not depth and (threading.current_thread() is threading.main_thread() or not _WISHED):
+        _WISHED["threads"] = torch.get_num_threads()
+    _THREADS.depth = depth + 1
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        with _THREADS["lock"]:
-            _THREADS["inside"] -= 1
-            torch.set_num_threads(_THREADS["wished"])
+        _THREADS.depth = depth
+        if not depth:
+            torch.set_num_threads(_WISHED["threads"])
 
 
 def memory_budget(device: torch.device | None = None) -> int:

@@ -50,7 +50,9 @@ def test_a_device_that_is_not_there_is_refused(name):
 
 
 def test_a_device_is_described_with_its_threads():
-    assert describe_device("cpu").startswith("cpu (") and f"{torch.get_num_threads()} threads" in describe_device("cpu")
+    assert describe_device("cpu").startswith("cpu (") and f", {torch.get_num_threads()} thread" in describe_device(
+        "cpu"
+    )
 
 
 @pytest.mark.parametrize("setting, n_bytes", [
@@ -144,24 +146,53 @@ def test_a_wrong_number_of_children_is_refused(n):
         spawn_generators(0, n)
 
 
-def test_one_thread_gives_back_what_was_set_even_when_two_threads_leave_in_the_order_they_came():
+@pytest.fixture
+def three_threads():
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    try:
-        first_is_inside, second_is_inside = threading.Event(), threading.Event()
+    yield
+    torch.set_num_threads(before)
 
-        def enter_first() -> None:
-            with one_thread():
-                first_is_inside.set()
-                second_is_inside.wait(10)
 
-        thread = threading.Thread(target=enter_first)
-        thread.start()
-        first_is_inside.wait(10)
+def run_in_a_thread(action) -> None:
+    thread = threading.Thread(target=action)
+    thread.start()
+    thread.join(10)
+
+
+def test_one_thread_gives_back_what_was_set_also_from_within_itself(three_threads):
+    with one_thread():
         with one_thread():
             assert torch.get_num_threads() == 1
-            second_is_inside.set()
-            thread.join(10)
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3
+
+
+def test_one_thread_gives_back_what_was_set_whoever_else_is_inside(three_threads):
+    def enter_alone() -> None:
+        """A thread that was born while one core was used."""
+        assert torch.get_num_threads() == 1
+        born.set()
+        left.wait(10)
+        with one_thread():
+            inside.set()
+            done.wait(10)
+
+    born, left, inside, done = (threading.Event() for _ in range(4))
+    late = threading.Thread(target=enter_alone)
+
+    def enter_first() -> None:
+        with one_thread():
+            late.start()
+            born.wait(10)
+
+    run_in_a_thread(enter_first)
+    left.set()
+    assert inside.wait(10)
+    with one_thread():
+        done.set()
+        late.join(10)
+    assert torch.get_num_threads() == 3
+    seen = []
+    run_in_a_thread(lambda: seen.append(torch.get_num_threads()))
+    assert seen == [3]

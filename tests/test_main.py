@@ -214,8 +214,9 @@ def test_a_wheel_carries_code_data_notebooks_and_licences(wheel):
         for folder in ("data", "notebooks")
         for path in (ROOT / folder).glob("*.*")
     }
+    shipped |= {f"nbkit/shipped/data/results/{path.name}" for path in (ROOT / "data" / "results").glob("*.*")}
     assert code <= names and shipped <= names and "nbkit/shipped/data/mnist-10k.npz" in names
-    assert not [name for name in names if "__pycache__" in name or "checkpoint" in name]
+    assert not [name for name in names if "__pycache__" in name or ".ipynb_checkpoints" in name]
     assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "mnist-10k.LICENSE"}
 
 

@@ -28,6 +28,7 @@ __all__ = [
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _COUNTLESS = 10**6  # of the largest unit; the number says nothing beyond
+_SMALL_BYTES = 2**20  # fits everywhere
 _FALLBACK_BYTES = 4 * 2**30  # assumed free where the system tells nothing
 _THREADS, _WISHED = threading.local(), {}  # how deep a thread is inside `one_thread`; torch's threads outside
 
@@ -135,6 +136,8 @@ def check_memory(who: str, n_bytes: int, *, lower: str) -> None:
     Raises:
         NbkitError: n_bytes is over the budget; says how much it needs, how much there is, and what to lower.
     """
+    if n_bytes <= _SMALL_BYTES and "NBKIT_MEMORY" not in os.environ:
+        return  # looking up what is free would take longer than making it
     budget = memory_budget()
     if n_bytes > budget:
         raise NbkitError(

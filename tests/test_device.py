@@ -196,3 +196,12 @@ def test_one_thread_gives_back_what_was_set_whoever_else_is_inside(three_threads
     seen = []
     run_in_a_thread(lambda: seen.append(torch.get_num_threads()))
     assert seen == [3]
+
+
+def test_what_is_small_is_held_against_a_budget_that_was_set_and_else_not_looked_up(monkeypatch):
+    monkeypatch.setenv("NBKIT_MEMORY", "1KiB")
+    with pytest.raises(NbkitError, match="it would take 2 KiB"):
+        check_memory("anyone", 2048, lower="the width")
+    monkeypatch.delenv("NBKIT_MEMORY")
+    monkeypatch.setattr("nbkit.device.memory_budget", lambda: pytest.fail("looked up"))
+    check_memory("anyone", 2048, lower="the width")

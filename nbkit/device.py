@@ -80,17 +80,16 @@ def one_thread() -> Iterator[None]:
     Afterwards torch has as many as the main thread had set: a thread that was born while another computed here on one
     core knows of one only, and would leave that to all.
     """
-    depth = getattr(_THREADS, "depth", 0)
+    depth, before = getattr(_THREADS, "depth", 0), torch.get_num_threads()
     if not depth and (threading.current_thread() is threading.main_thread() or not _WISHED):
-        _WISHED["threads"] = torch.get_num_threads()
+        _WISHED["threads"] = before
     _THREADS.depth = depth + 1
     torch.set_num_threads(1)
     try:
         yield
     finally:
         _THREADS.depth = depth
-        if not depth:
-            torch.set_num_threads(_WISHED["threads"])
+        torch.set_num_threads(before if depth else _WISHED["threads"])
 
 
 def memory_budget(device: torch.device | None = None) -> int:

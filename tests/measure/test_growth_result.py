@@ -82,7 +82,10 @@ def test_the_control_narrows_and_narrows_more_in_wide_networks():
         result = growth(Gaussian(2.0), 1.0, width, 2, n_nets=40)
         ratios.append(result.controlled_sem / result.sem)
         lengths, plain = result.length_estimate(), result.length.std(dim=0) / math.sqrt(40)
-        assert (lengths.sem[1:] < 0.8 * plain[1:]).all() or width == 6  # whose log-lengths spread too far
+        if width == 6:  # log-lengths spread too far behind both layers: the plain mean
+            torch.testing.assert_close(lengths.sem[1:], plain[1:])
+        else:
+            assert (lengths.sem[1:] < 0.8 * plain[1:]).all()
     assert ratios[0] < 0.8 and ratios[1] < 0.3 and ratios[2] < 0.15
 
 

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom, multivariate_normal
 
 from nbkit.claims import claim
-from nbkit.measure import growth_lower_bound, growth_rms, khintchine_lower, khintchine_upper, subvector_norm
+from nbkit.measure import growth_lower_bound, growth_rms, khintchine_lower, khintchine_upper
 from nbkit.weights import Discrete
 
 __all__ = []

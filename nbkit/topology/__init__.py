@@ -1,6 +1,7 @@
 """Wires: layers, topologies and the families of the five papers."""
 
 from nbkit.topology.biregular import biregular
+from nbkit.topology.blocks import Blocks, complete_blocks, component_labels
 from nbkit.topology.expander import admitted_degrees, cayley_expander, is_cascade_connected, random_expander
 from nbkit.topology.fnn import evaluate_fnn
 from nbkit.topology.kronecker import KroneckerLayer, dense_layer, kronecker
@@ -11,6 +12,7 @@ from nbkit.topology.structured import CirculantLayer, RegularLayer, XorLayer
 from nbkit.topology.topology import Topology
 
 __all__ = [
+    "Blocks",
     "CirculantLayer",
     "EdgeLayer",
     "KroneckerLayer",
@@ -21,6 +23,8 @@ __all__ = [
     "admitted_degrees",
     "biregular",
     "cayley_expander",
+    "complete_blocks",
+    "component_labels",
     "dense_layer",
     "digits",
     "evaluate_fnn",

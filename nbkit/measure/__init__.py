@@ -1,5 +1,6 @@
-"""What can be seen: reach, paths, cones, spectra of wires; lengths of curves and their growth in networks."""
+"""What can be seen: reach, paths, cones, spectra of wires, weights, convolutions and Jacobians; lengths of curves and their growth in networks."""
 
+from nbkit.measure.compare import KSResult, ks_two_sample
 from nbkit.measure.cones import Cone, NodeSet, Progression, cone, cone_sizes
 from nbkit.measure.curves import Trajectory, arc, circle, line
 from nbkit.measure.growth import growth, growth_through, random_line, stream_growth
@@ -33,6 +34,7 @@ __all__ = [
     "Cone",
     "Estimate",
     "GrowthResult",
+    "KSResult",
     "NodeSet",
     "Progression",
     "SpectralGap",
@@ -55,6 +57,7 @@ __all__ = [
     "khintchine_lower",
     "khintchine_p0",
     "khintchine_upper",
+    "ks_two_sample",
     "line",
     "mean_field_reach",
     "multiplicities",

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-import scipy.sparse.csgraph
 import torch
 
 from nbkit.device import as_array, check_memory
 from nbkit.errors import NbkitError, check_number, show
+from nbkit.measure.components import component_singular_values
 from nbkit.measure.paths import is_translation_invariant, path_counts
-from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, Topology, XorLayer
+from nbkit.topology import CirculantLayer, EdgeLayer, KroneckerLayer, Layer, Topology, XorLayer, component_labels
 from nbkit.topology.layer import check_layer
 from nbkit.topology.topology import check_topology
 
@@ -25,37 +25,39 @@ __all__ = [
     "spectral_gap",
 ]
 
+_SMALL = 64  # below this a decomposition takes no longer than looking for components
 
-def singular_values(matrix_or_layer: object) -> torch.Tensor:
-    """The singular values of a matrix, or of a layer's 0/1 biadjacency.
+
+def singular_values(matrix_or_layer: object, weights: object | None = None) -> torch.Tensor:
+    """The singular values of a matrix, of a layer's 0/1 biadjacency, or of weights on a layer's wires.
 
     A Cayley layer is diagonalised by the characters of its group and costs one FFT or Walsh-Hadamard transform of
-    size n, a Kronecker layer costs its base. Listed edges are decomposed one connected component at a time, components
-    of one shape together: only there is the cost that of the blocks, not of the width.
+    size n, a Kronecker layer costs its base. Everything else is decomposed one connected component at a time,
+    components of one shape together: an SAO layer costs its blocks, not its width, and what has no wire gives exact
+    zeros.
 
     Args:
         matrix_or_layer: a Layer, or a finite 2-D array or tensor, any real or complex dtype.
+        weights: of a layer's wires, finite and real: (n_edges,) in the order of `layer.edge_index()`; or, constant
+            along an offset, one for each offset of a circulant (or generator of a binary Cayley) layer.
 
     Returns:
         float64 (min(n_in, n_out),), descending.
 
     Raises:
-        NbkitError: not a matrix, or NaN or infinite entries; a result beyond the memory budget.
+        NbkitError: not a matrix, or NaN or infinite entries; a wrong number of weights; a result beyond the memory
+            budget.
     """
+    who = "singular_values"
     if isinstance(matrix_or_layer, Layer):
         layer = matrix_or_layer
-        check_memory("singular_values", 64 * min(layer.shape), lower="the number of nodes in the layer")
-        return _layer_values(layer)
-    given = matrix_or_layer
-    is_tensor = isinstance(given, torch.Tensor)
-    matrix = given.detach() if is_tensor else torch.tensor(as_array("singular_values", "matrix", given))
-    matrix = matrix.to(torch.complex128 if matrix.is_complex() else torch.float64)
-    if matrix.ndim != 2 or not matrix.isfinite().all():
+        check_memory(who, 64 * min(layer.shape), lower="the number of nodes in the layer")
+        return _layer_values(layer, None if weights is None else _finite(who, "weights", weights, n_axes=1))
+    if weights is not None:
         raise NbkitError(
-            f"singular_values: matrix must be 2-D and finite, got shape {tuple(matrix.shape)}"
-            f"{'' if matrix.isfinite().all() else ' with NaN or infinite entries'}. Give a Layer or a finite matrix."
+            f"{who}: weights belong to a Layer, got {show(matrix_or_layer)}. Give the layer, or a matrix alone."
         )
-    return torch.linalg.svdvals(matrix)
+    return _matrix_values(_finite(who, "matrix", matrix_or_layer, n_axes=2))
 
 
 def path_singular_values(topology: Topology) -> torch.Tensor:
@@ -130,7 +132,7 @@ def n_components(layer: Layer) -> int:
         return layer.n_components
     if isinstance(layer, KroneckerLayer):
         return n_components(layer.base)
-    return int(_component_labels(layer)[0])
+    return int(component_labels(layer)[0])
 
 
 @dataclass(frozen=True)
@@ -191,13 +193,45 @@ def spectral_gap(layer: Layer) -> SpectralGap:
     )
 
 
-def _layer_values(layer: Layer) -> torch.Tensor:
-    if isinstance(layer, (CirculantLayer, XorLayer)):
-        return _descending(_characters(layer).abs())
-    if isinstance(layer, KroneckerLayer):
-        values = math.sqrt(layer.blocks_in * layer.blocks_out) * _layer_values(layer.base)
-        return _padded(values, layer.shape)
-    return _component_values(layer)
+def _finite(who: str, name: str, given: object, *, n_axes: int) -> torch.Tensor:
+    """The values in double precision, on the device they are on."""
+    is_tensor = isinstance(given, torch.Tensor)
+    tensor = given.detach() if is_tensor else torch.tensor(as_array(who, name, given))
+    tensor = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
+    if tensor.ndim != n_axes or not tensor.isfinite().all():
+        wrong = "" if tensor.isfinite().all() else " with NaN or infinite entries"
+        raise NbkitError(
+            f"{who}: {name} must be {n_axes}-D and finite, got shape {tuple(tensor.shape)}{wrong}. "
+            f"Give {'a Layer or a finite matrix' if n_axes == 2 else 'one finite number for each wire'}."
+        )
+    return tensor
+
+
+def _matrix_values(matrix: torch.Tensor) -> torch.Tensor:
+    """By components where at most half of the entries are there: with more of them there is hardly more than one."""
+    if min(matrix.shape) < _SMALL or 2 * int(matrix.count_nonzero()) > matrix.numel():
+        return torch.linalg.svdvals(matrix)
+    columns, rows = matrix.T.nonzero().T  # sorted by column, as edges are by their source
+    layer = EdgeLayer(*reversed(matrix.shape), columns.cpu().numpy(), rows.cpu().numpy())
+    return component_singular_values(layer, matrix[rows, columns])
+
+
+def _layer_values(layer: Layer, weights: torch.Tensor | None) -> torch.Tensor:
+    base = layer.base if isinstance(layer, KroneckerLayer) else layer
+    is_cayley = isinstance(base, (CirculantLayer, XorLayer))
+    if is_cayley and (weights is None or len(weights) == base.out_degree != layer.n_edges):
+        values = _descending(_characters(base, weights).abs())
+        return _padded(math.sqrt(layer.n_in // base.n * (layer.n_out // base.n)) * values, layer.shape)
+    if weights is not None and len(weights) != layer.n_edges:
+        rule = (
+            f"{layer.n_edges} weights, one for each wire" + f", or {base.out_degree}, one for each offset" * is_cayley
+        )
+        raise NbkitError(f"singular_values: weights must be {rule}, got {len(weights)}. See layer.edge_index().")
+    if weights is None and isinstance(layer, KroneckerLayer):
+        return _padded(math.sqrt(layer.blocks_in * layer.blocks_out) * _layer_values(layer.base, None), layer.shape)
+    return component_singular_values(
+        layer, torch.ones(layer.n_edges, dtype=torch.float64) if weights is None else weights
+    )
 
 
 def _descending(values: torch.Tensor) -> torch.Tensor:
@@ -209,57 +243,14 @@ def _padded(values: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     return torch.cat([values, values.new_zeros(min(shape) - len(values))])
 
 
-def _characters(layer: CirculantLayer | XorLayer) -> torch.Tensor:
+def _characters(layer: CirculantLayer | XorLayer, weights: torch.Tensor | None = None) -> torch.Tensor:
     """The eigenvalues of a Cayley layer: each character of its group summed over the wires of node 0."""
-    sums = torch.zeros(layer.n, dtype=torch.float64)
-    if isinstance(layer, CirculantLayer):
-        sums[list(layer.offsets)] = 1.0
+    is_circulant = isinstance(layer, CirculantLayer)
+    sums = torch.zeros(layer.n, dtype=torch.float64 if weights is None else weights.dtype)
+    sums[list(layer.offsets if is_circulant else layer.generators)] = 1.0 if weights is None else weights.cpu()
+    if is_circulant:
         return torch.fft.fft(sums)
-    sums[list(layer.generators)] = 1.0
     for bit in range(layer.n.bit_length() - 1):
         low, high = sums.view(-1, 2, 1 << bit).unbind(dim=1)
         sums = torch.stack([low + high, low - high], dim=1).flatten()
     return sums
-
-
-def _component_labels(layer: Layer) -> tuple[int, np.ndarray]:
-    """The number of components and the component of each node, inputs first."""
-    sources, targets = layer.edge_index().numpy()
-    n_nodes = layer.n_in + layer.n_out
-    ones = np.ones(len(sources), dtype=np.int8)
-    graph = scipy.sparse.coo_array((ones, (sources, targets + layer.n_in)), shape=(n_nodes, n_nodes))
-    return scipy.sparse.csgraph.connected_components(graph, directed=False)
-
-
-def _component_values(layer: Layer) -> torch.Tensor:
-    """The singular values of listed edges: one batched decomposition for all components of one shape."""
-    count, labels = _component_labels(layer)
-    n_inputs = np.bincount(labels[: layer.n_in], minlength=count)
-    n_outputs = np.bincount(labels[layer.n_in :], minlength=count)
-    within = np.concatenate([_rank_within(labels[: layer.n_in]), _rank_within(labels[layer.n_in :])])
-    sources, targets = layer.edge_index().numpy()
-    component = labels[sources]
-    found = [np.zeros(0)]
-    for n_in, n_out in set(zip(n_inputs[n_outputs > 0].tolist(), n_outputs[n_outputs > 0].tolist())):
-        members = np.flatnonzero((n_inputs == n_in) & (n_outputs == n_out))
-        if n_in == 0:
-            continue
-        check_memory("singular_values", 24 * len(members) * n_in * n_out, lower="the number of nodes in the layer")
-        chosen = np.isin(component, members)
-        blocks = np.zeros((len(members), n_in, n_out))
-        block = np.searchsorted(members, component[chosen])
-        blocks[block, within[sources[chosen]], within[targets[chosen] + layer.n_in]] = 1.0
-        found.append(np.linalg.svd(blocks, compute_uv=False).ravel())
-    values = np.zeros(min(layer.shape))
-    nonzero = np.concatenate(found)
-    values[: len(nonzero)] = nonzero
-    return _descending(torch.from_numpy(values))
-
-
-def _rank_within(labels: np.ndarray) -> np.ndarray:
-    """Each node's position among the nodes of its component."""
-    order = np.argsort(labels, kind="stable")
-    starts = np.searchsorted(labels[order], labels[order])
-    ranks = np.empty(len(labels), dtype=np.int64)
-    ranks[order] = np.arange(len(labels)) - starts
-    return ranks

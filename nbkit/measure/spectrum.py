@@ -198,10 +198,11 @@ def _finite(who: str, name: str, given: object, *, n_axes: int) -> torch.Tensor:
     is_tensor = isinstance(given, torch.Tensor)
     tensor = given.detach() if is_tensor else torch.tensor(as_array(who, name, given))
     tensor = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
-    if tensor.ndim != n_axes or not tensor.isfinite().all():
-        wrong = "" if tensor.isfinite().all() else " with NaN or infinite entries"
+    is_finite = bool(tensor.sum().isfinite() or tensor.isfinite().all())  # the sum alone is far quicker to look at
+    if tensor.ndim != n_axes or not is_finite:
         raise NbkitError(
-            f"{who}: {name} must be {n_axes}-D and finite, got shape {tuple(tensor.shape)}{wrong}. "
+            f"{who}: {name} must be {n_axes}-D and finite, got shape {tuple(tensor.shape)}"
+            f"{'' if is_finite else ' with NaN or infinite entries'}. "
             f"Give {'a Layer or a finite matrix' if n_axes == 2 else 'one finite number for each wire'}."
         )
     return tensor
@@ -211,7 +212,9 @@ def _matrix_values(matrix: torch.Tensor) -> torch.Tensor:
     """By components where at most half of the entries are there: with more of them there is hardly more than one."""
     if min(matrix.shape) < _SMALL or 2 * int(matrix.count_nonzero()) > matrix.numel():
         return torch.linalg.svdvals(matrix)
-    columns, rows = matrix.T.nonzero().T  # sorted by column, as edges are by their source
+    rows, columns = matrix.nonzero().T
+    order = columns.argsort(stable=True)  # as edges are, by their source
+    rows, columns = rows[order], columns[order]
     layer = EdgeLayer(*reversed(matrix.shape), columns.cpu().numpy(), rows.cpu().numpy())
     return component_singular_values(layer, matrix[rows, columns])
 

@@ -1,5 +1,6 @@
 """Weights at birth: the laws they follow, ensembles of random sparse networks, orthogonal weights on sparse masks."""
 
+from nbkit.weights.convolution import delta_orthogonal, eco, n_free_slices, soc
 from nbkit.weights.laws import Discrete, Gaussian, Law, Uniform
 from nbkit.weights.orthogonal import (
     looks_linear,
@@ -18,10 +19,14 @@ __all__ = [
     "Law",
     "RandomNets",
     "Uniform",
+    "delta_orthogonal",
+    "eco",
     "looks_linear",
     "looks_linear_block",
+    "n_free_slices",
     "orthogonal",
     "orthogonal_on_edges",
     "radix_orthogonal",
     "random_on_mask",
+    "soc",
 ]

@@ -3,9 +3,11 @@
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
+from nbkit.figures.isometry import construction_figure, construction_layout, construction_steps, pipeline_figure
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
 from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
+from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
 from nbkit.figures.trained import TRAINED_KINDS, Points, trained_figure, trained_traces
@@ -21,9 +23,13 @@ __all__ = [
     "TRAINED_KINDS",
     "Curve",
     "ReachPanel",
+    "Spectrum",
     "block_adjacency_figure",
     "circle_figure",
     "circle_traces",
+    "construction_figure",
+    "construction_layout",
+    "construction_steps",
     "curve_traces",
     "curves_figure",
     "decision_trees_figure",
@@ -35,8 +41,13 @@ __all__ = [
     "length_traces",
     "matrices_figure",
     "matrix_figure",
+    "pipeline_figure",
     "reach_figure",
     "reach_layout",
+    "spectra_axis",
+    "spectra_figure",
+    "spectra_range",
+    "spectra_traces",
     "spectrum_figure",
     "spectrum_traces",
     "trained_figure",

@@ -2,6 +2,7 @@
 
 from nbkit.measure.compare import KSResult, ks_two_sample
 from nbkit.measure.cones import Cone, NodeSet, Progression, cone, cone_sizes
+from nbkit.measure.convolution import conv_frequency_singular_values, conv_matrix, conv_singular_values
 from nbkit.measure.curves import Trajectory, arc, circle, line
 from nbkit.measure.growth import growth, growth_through, random_line, stream_growth
 from nbkit.measure.growth_result import Estimate, GrowthResult
@@ -45,6 +46,9 @@ __all__ = [
     "circle",
     "cone",
     "cone_sizes",
+    "conv_frequency_singular_values",
+    "conv_matrix",
+    "conv_singular_values",
     "growth",
     "growth_delta",
     "growth_lower_bound",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from nbkit.device import one_thread, random_generator
+from nbkit.device import random_generator
 from nbkit.explore.controls import Choice, Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.explore.growth import trajectory
@@ -55,9 +55,8 @@ class CircleExplorer(Explorer):
     ) -> Iterator[dict]:
         """One frame: coordinates in rms radii, length, share of the spread that is seen."""
         before = show == "before the ReLU"
-        with one_thread():
-            image, length = _circle_image(std, density, width, seed, depth, before)
-            seen, shares = _projected(image, _random_axes(width, seed) if directions == _RANDOM else None)
+        image, length = _circle_image(std, density, width, seed, depth, before)
+        seen, shares = _projected(image, _random_axes(width, seed) if directions == _RANDOM else None)
         if not length:  # a point, which rounding alone keeps from its own mean
             seen, shares = np.zeros_like(seen), np.zeros_like(shares)
         held = np.cumsum(shares)[1:] * 100
@@ -153,14 +152,12 @@ class LengthExplorer(Explorer):
         """The exact length first; then chords and tangents with ever more points."""
         nets = RandomNets((width,) * (depth + 1), Gaussian(std), density, seed=seed)
         net, path = nets.network(0), trajectory("random line", width)
-        with one_thread():
-            found = growth_through(net, path, method="exact")
+        found = growth_through(net, path, method="exact")
         exact, errors = float(found.length[0, -1]), {"chords": [], "tangent": []}
         yield None
         for i, n in enumerate(_COUNTS):
             for method, values in errors.items():
-                with one_thread():
-                    off = abs(arc_length(path, net, method=method, n_points=n) / exact - 1) if exact > 0 else 0
+                off = abs(arc_length(path, net, method=method, n_points=n) / exact - 1) if exact > 0 else 0
                 values.append(off if off > _ROUNDING else math.nan)  # none has no place on a logarithmic axis
                 yield None
             yield {

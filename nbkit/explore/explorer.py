@@ -153,8 +153,9 @@ class Explorer(Exports):
             raise self.error
 
     def reset(self) -> None:
-        """Go back to the settings the explorer was opened with; axes start anew, ghosts go."""
+        """Go back to the settings the explorer was opened with; axes start anew, ghosts go, play buttons stop."""
         with self._lock:
+            self._panel.stop_playing()
             self._panel.hold.value = False
             if self.figure is not None:
                 self.figure.forget_axes()

@@ -41,6 +41,7 @@ class Panel:
         can_hold: bool,
     ) -> None:
         self._links: list[ipywidgets.Widget] = []
+        self._plays: list[ipywidgets.Play] = []
         self.presets = {name: _button(name, f"set {name}") for name in presets}
         self.menu = {name: _button(name, tip) for name, tip in MENU.items()}
         self.hold = ToggleButton(description="hold", tooltip="keep these curves as a ghost", layout={"width": "auto"})
@@ -74,6 +75,11 @@ class Panel:
             self._running.layout.visibility = wanted
             self.pause.value = False
 
+    def stop_playing(self) -> None:
+        """Stop the play buttons, which would go on from where they are."""
+        for play in self._plays:
+            play.playing = False
+
     def close(self) -> None:
         """Close every widget of the panel."""
         close_widgets(self.root, *self._links)
@@ -103,6 +109,7 @@ class Panel:
         # both ways; the slider comes first and tells the button where to start
         self._links += [ipywidgets.jslink((track, what), (play, what)) for what in ("value", "min", "max")]
         play.layout.margin = "0 0 0 96px"
+        self._plays.append(play)
         return play
 
     def _buttons(self, can_hold: bool) -> ipywidgets.Widget:

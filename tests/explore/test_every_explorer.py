@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nbkit import explore
+from nbkit.device import one_thread
 from nbkit.errors import NbkitError
 
 NAMES = [name for name in explore.__all__ if name.endswith("Explorer") and name != "Explorer"]
@@ -78,7 +79,7 @@ def test_a_stream_ends_and_touches_no_widget(name, preset, monkeypatch):
         def forbidden(*_, **__):
             raise AssertionError("a stream touched a widget")
 
-        with monkeypatch.context() as patch:
+        with monkeypatch.context() as patch, one_thread():  # as the explorer computes; two add in another order
             for method in ("__init__", "notify_change", "send"):  # a new widget, any trait, any message
                 patch.setattr(ipywidgets.Widget, method, forbidden)
             n_frames = 0

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from nbkit.errors import NbkitError
-from nbkit.explore import Choice, Explorer, GrowthExplorer, MatrixCanvas, Slider, Text
+from nbkit.explore import Choice, CircleExplorer, Explorer, GrowthExplorer, MatrixCanvas, Slider, Text
 from nbkit.explore.exports import frame_csv, still_png
 from nbkit.explore.worker import DRAW_GAP_S
 
@@ -489,6 +489,14 @@ def test_a_preset_is_one_click_and_reset_comes_back_to_the_start(explore):
     explorer._panel.menu["reset"].click()
     explorer.settle()
     assert explorer.settings["height"] == 2 and explorer.data["y"][0] == 2
+
+
+def test_reset_stops_a_playing_button(opened):
+    explorer = opened(CircleExplorer)
+    [play] = [widget for widget in WIDGETS.values() if isinstance(widget, ipywidgets.Play)]
+    play.playing = True
+    explorer.reset()
+    assert not play.playing
 
 
 def test_axes_only_grow_until_reset(explore):

@@ -39,7 +39,7 @@ def singular_values(matrix_or_layer: object, weights: object | None = None) -> t
     Args:
         matrix_or_layer: a Layer, or a finite 2-D array or tensor, any real or complex dtype.
         weights: of a layer's wires, finite and real: (n_edges,) in the order of `layer.edge_index()`; or, constant
-            along an offset, one for each offset of a circulant (or generator of a binary Cayley) layer.
+            along an offset, one for each offset of a circulant (or generator of a binary Cayley) layer, ascending.
 
     Returns:
         float64 (min(n_in, n_out),), descending.
@@ -249,8 +249,8 @@ def _padded(values: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
 def _characters(layer: CirculantLayer | XorLayer, weights: torch.Tensor | None = None) -> torch.Tensor:
     """The eigenvalues of a Cayley layer: each character of its group summed over the wires of node 0."""
     is_circulant = isinstance(layer, CirculantLayer)
-    sums = torch.zeros(layer.n, dtype=torch.float64 if weights is None else weights.dtype)
-    sums[list(layer.offsets if is_circulant else layer.generators)] = 1.0 if weights is None else weights.cpu()
+    sums = torch.zeros(layer.n, dtype=torch.float64) if weights is None else weights.new_zeros(layer.n)
+    sums[list(layer.offsets if is_circulant else layer.generators)] = 1.0 if weights is None else weights
     if is_circulant:
         return torch.fft.fft(sums)
     for bit in range(layer.n.bit_length() - 1):

@@ -41,7 +41,7 @@ def complete_blocks(layer: Layer, *, who: str = "complete_blocks") -> list[Block
         who: the public function that was called, for the message.
 
     Returns:
-        One `Blocks` for each shape, largest number of edges first.
+        One `Blocks` for each shape, the largest blocks first.
 
     Raises:
         NbkitError: two inputs share some outputs and not others; the message names them.
@@ -72,7 +72,8 @@ def complete_blocks(layer: Layer, *, who: str = "complete_blocks") -> list[Block
     )
     starts_in, starts_out = np.cumsum(n_inputs) - n_inputs, np.cumsum(n_outputs) - n_outputs
     found = []
-    for d, c in sorted(set(zip(n_inputs.tolist(), n_outputs.tolist(), strict=True)), key=lambda dc: -dc[0] * dc[1]):
+    shapes = set(zip(n_inputs.tolist(), n_outputs.tolist(), strict=True))
+    for d, c in sorted(shapes, key=lambda shape: (-shape[0] * shape[1], shape)):
         members = np.flatnonzero((n_inputs == d) & (n_outputs == c))
         found.append(
             Blocks(

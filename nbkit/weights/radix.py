@@ -68,7 +68,9 @@ def _mixed_radix_base(who: str, layer: Layer) -> tuple[CirculantLayer, int, int]
     check_layer(who, layer)
     base = layer.base if isinstance(layer, KroneckerLayer) else layer
     blocks = (layer.blocks_in, layer.blocks_out) if isinstance(layer, KroneckerLayer) else (1, 1)
-    if not isinstance(base, CirculantLayer) or not isinstance(base.offsets, range) or base.offsets.start:
+    offsets = base.offsets if isinstance(base, CirculantLayer) else ()
+    is_system = isinstance(offsets, range) and not offsets.start and len(offsets) > 1
+    if not is_system or base.n % (offsets.step * len(offsets)):
         raise NbkitError(
             f"{who}: layer must be a layer of mixed_radix or radix_net, got {layer}. "
             "Use orthogonal for masks of complete blocks."

@@ -103,3 +103,19 @@ def test_path_count_accepts_the_corrected_theorem_and_knows_the_printed_one():
     assert exercises.check("01 path count", corrected_theorem_1)
     printed = exercises.check("01 path count", lambda systems: math.prod(systems[0]) ** (len(systems) - 1))
     assert "you say 16, it is 8. That is Theorem 1 as printed" in repr(printed)
+
+
+def stretch(kernel, n):
+    return np.linalg.svd(np.fft.fft2(kernel, (n, n)).transpose(2, 3, 0, 1), compute_uv=False).max()
+
+
+def test_largest_stretch_accepts_sedghis_theorem_and_explains_every_usual_mistake():
+    assert exercises.check("06 largest stretch", stretch)
+    for said, mistaken in exercises.all_exercises()["06 largest stretch"].mistakes.items():
+        assert said in repr(exercises.check("06 largest stretch", mistaken))
+
+
+def test_the_laplacian_stretches_a_chequerboard_eightfold():
+    # By hand: at the frequency (n/2, n/2) all four neighbours have the other sign, 4 + 4.
+    (arguments, expected), *_ = exercises.all_exercises()["06 largest stretch"].cases()
+    assert arguments[1] == 6 and expected == pytest.approx(8)

@@ -8,6 +8,7 @@ import torch
 from nbkit.device import as_array, check_memory, random_generator
 from nbkit.errors import NbkitError, check_number, show
 from nbkit.topology import Blocks, Layer, complete_blocks
+from nbkit.topology.layer import check_layer
 from nbkit.weights.laws import Gaussian, Law, check_law
 
 __all__ = ["looks_linear", "looks_linear_block", "orthogonal", "orthogonal_on_edges", "random_on_mask"]
@@ -61,7 +62,8 @@ def orthogonal_on_edges(layer: Layer, *, gain: float = 1.0, seed: int | np.rando
     Raises:
         NbkitError: as `orthogonal`.
     """
-    found = _filled_blocks("orthogonal_on_edges", _as_layer("orthogonal_on_edges", layer), gain, seed)
+    who = "orthogonal_on_edges"
+    found = _filled_blocks(who, _as_layer(who, check_layer(who, layer)), gain, seed)
     keys = [(b.inputs[:, None, :] * layer.n_out + b.outputs[:, :, None]).ravel() for b, _ in found]
     values = torch.cat([values.flatten() for _, values in found])
     return values[torch.from_numpy(np.argsort(np.concatenate(keys)))]
@@ -110,7 +112,7 @@ def looks_linear_block(weights: object) -> torch.Tensor:
         As H, with twice as many outputs and inputs.
 
     Raises:
-        NbkitError: neither 2-D nor 4-D, or entries that are not finite.
+        NbkitError: neither 2-D nor 4-D, empty, or entries that are complex or not finite.
 
     Source:
         Esguerra et al. 2023, equation (5), after Balduzzi et al. 2017.
@@ -131,7 +133,7 @@ def looks_linear(weights: Sequence[object]) -> list[torch.Tensor]:
         As many weights, to be used with a ReLU after each but the last.
 
     Raises:
-        NbkitError: fewer than two, shapes that do not chain, or entries that are not finite.
+        NbkitError: fewer than two, shapes that do not chain, or entries that are complex or not finite.
 
     Source:
         Esguerra et al. 2023, equation (5), which has only the middle; Balduzzi et al. 2017, section 4.
@@ -159,13 +161,14 @@ def _mirrored(weights: torch.Tensor) -> torch.Tensor:
 
 def _checked_weights(who: str, name: str, given: object) -> torch.Tensor:
     tensor = given.detach() if isinstance(given, torch.Tensor) else torch.tensor(as_array(who, name, given))
-    tensor = tensor if tensor.is_floating_point() else tensor.double()
-    if tensor.ndim not in (2, 4) or not tensor.isfinite().all():
+    is_finite = bool(tensor.isfinite().all())
+    if tensor.ndim not in (2, 4) or not tensor.numel() or tensor.is_complex() or not is_finite:
         raise NbkitError(
-            f"{who}: {name} must be finite, (n_out, n_in) or (c_out, c_in, k, k), got shape {tuple(tensor.shape)}"
-            f"{'' if tensor.isfinite().all() else ' with NaN or infinite entries'}. Give a finite matrix or kernel."
+            f"{who}: {name} must be finite and real, (n_out, n_in) or (c_out, c_in, k, k), got {tensor.dtype} of shape "
+            f"{tuple(tensor.shape)}{'' if is_finite else ' with NaN or infinite entries'}. "
+            "Give a finite matrix or kernel."
         )
-    return tensor
+    return tensor if tensor.is_floating_point() else tensor.double()
 
 
 def _as_layer(who: str, mask: object) -> Layer:

@@ -29,6 +29,12 @@ def test_theorem_1_is_corrected_from_16_to_8_paths():
     assert (row.theirs, row.ours, row.verdict) == ("16", "8", "corrected")
 
 
+def test_equation_5_is_corrected_from_1_to_2_and_0():
+    # By hand: of [[1, -1], [-1, 1]], H = 1, the sum of the rows is 0 and the difference is 2 times (1, -1).
+    [row] = [row for row in claims.ledger("05").rows if row.compute.__name__ == "mirrored_matrix"]
+    assert (row.theirs, row.ours, row.verdict) == ("1", "2 and 0", "corrected")
+
+
 def test_a_claim_whose_value_has_changed_stops_the_ledger(registry):
     made_up(lambda: 4)
     with pytest.raises(AssertionError, match="SAO, Table 1: the ledger says '3', computed '4'"):

@@ -119,3 +119,10 @@ def test_the_laplacian_stretches_a_chequerboard_eightfold():
     # By hand: at the frequency (n/2, n/2) all four neighbours have the other sign, 4 + 4.
     (arguments, expected), *_ = exercises.all_exercises()["06 largest stretch"].cases()
     assert arguments[1] == 6 and expected == pytest.approx(8)
+
+
+def test_singular_values_of_a_layer_accepts_the_slopes_and_explains_every_usual_mistake():
+    name = "05 singular values of a layer"
+    assert exercises.check(name, lambda slopes, gain: sorted((gain * abs(s) for s in slopes), reverse=True))
+    for said, mistaken in exercises.all_exercises()[name].mistakes.items():
+        assert said in repr(exercises.check(name, mistaken))

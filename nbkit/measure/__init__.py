@@ -17,9 +17,11 @@ from nbkit.measure.growth_theory import (
     subvector_norm,
     weight_scale,
 )
+from nbkit.measure.jacobian import jacobian_factors, jacobian_log10_singular_values, jacobian_singular_values
 from nbkit.measure.lengths import arc_length
 from nbkit.measure.mean_field import mean_field_reach
 from nbkit.measure.paths import is_symmetric, is_translation_invariant, path_count, path_counts
+from nbkit.measure.products import DeepProduct
 from nbkit.measure.reach import is_path_connected, reach_fractions, reachability
 from nbkit.measure.spectrum import (
     SpectralGap,
@@ -33,6 +35,7 @@ from nbkit.measure.spectrum import (
 
 __all__ = [
     "Cone",
+    "DeepProduct",
     "Estimate",
     "GrowthResult",
     "KSResult",
@@ -58,6 +61,9 @@ __all__ = [
     "is_path_connected",
     "is_symmetric",
     "is_translation_invariant",
+    "jacobian_factors",
+    "jacobian_log10_singular_values",
+    "jacobian_singular_values",
     "khintchine_lower",
     "khintchine_p0",
     "khintchine_upper",

@@ -26,6 +26,10 @@ _HOME = {
     "GapExplorer": "reach",
     "ReachExplorer": "reach",
     "TrainedExplorer": "trained",
+    "FrequencyExplorer": "frequencies",
+    "OperatorExplorer": "convolutions",
+    "RamanujanConvExplorer": "convolutions",
+    "SliceExplorer": "slices",
 }
 
 __all__ = sorted(_HOME)

@@ -2,14 +2,17 @@
 
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.fit import fit_figure, fit_traces
+from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
 from nbkit.figures.isometry import construction_figure, construction_layout, construction_steps, pipeline_figure
 from nbkit.figures.matrix import matrices_figure, matrix_figure
+from nbkit.figures.operator import operator_figure, operator_layout, operator_traces
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
 from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
 from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
+from nbkit.figures.tiles import Tiles, tiles_figure, tiles_layout, tiles_traces
 from nbkit.figures.trained import TRAINED_KINDS, Points, trained_figure, trained_traces
 from nbkit.figures.wiring import wiring_axes, wiring_figure, wiring_traces
 
@@ -24,6 +27,7 @@ __all__ = [
     "Curve",
     "ReachPanel",
     "Spectrum",
+    "Tiles",
     "block_adjacency_figure",
     "circle_figure",
     "circle_traces",
@@ -36,11 +40,16 @@ __all__ = [
     "density_surface_figure",
     "fit_figure",
     "fit_traces",
+    "frequency_figure",
+    "frequency_traces",
     "kronecker_figure",
     "length_figure",
     "length_traces",
     "matrices_figure",
     "matrix_figure",
+    "operator_figure",
+    "operator_layout",
+    "operator_traces",
     "pipeline_figure",
     "reach_figure",
     "reach_layout",
@@ -50,6 +59,9 @@ __all__ = [
     "spectra_traces",
     "spectrum_figure",
     "spectrum_traces",
+    "tiles_figure",
+    "tiles_layout",
+    "tiles_traces",
     "trained_figure",
     "trained_traces",
     "wiring_axes",

@@ -45,17 +45,19 @@ def radix_orthogonal(layer: Layer, *, gain: float = 1.0, seed: int | np.random.G
     who = "radix_orthogonal"
     base, d_in, d_out = _mixed_radix_base(who, layer)
     gain = check_number(who, "gain", gain, above=0.0)
+    generator = random_generator(seed, who=who)
     step, radix = base.offsets.step, len(base.offsets)
-    if step * radix == base.n:
-        return orthogonal(layer, gain=gain, seed=seed)
-    if d_in == d_out == 1:
+    is_last = step * radix == base.n
+    if d_in == d_out == 1 and not is_last:
         raise NbkitError(
             f"{who}: layer must be the last of a full system or have a dense width of at least 2, got {layer}, where "
             f"outputs v and v + {(radix - 1) * step} hear exactly one input in common and cannot be orthogonal. "
             "Use radix_net(systems, widths=[2, 2, ...]), or random_on_mask."
         )
     check_memory(who, 16 * layer.n_in * layer.n_out, lower="the number of nodes")
-    taps = _paraunitary(max(d_in, d_out), radix, random_generator(seed, who=who))[:, :d_out, :d_in]
+    if is_last:
+        return orthogonal(layer, gain=gain, seed=generator)
+    taps = _paraunitary(max(d_in, d_out), radix, generator)[:, :d_out, :d_in]
     weights = torch.zeros(d_out, base.n, d_in, base.n, dtype=torch.float64)
     labels = torch.arange(base.n)
     for tap, offset in zip(taps, base.offsets, strict=True):

@@ -29,9 +29,10 @@ def lip_conv_net(
 ) -> nn.Sequential:
     """LipConvNet-N: five blocks of depth/5 - 1 convolutions of stride 1 and one of stride 2, MaxMin after each.
 
-    No length grows, at any point: the network is 1-Lipschitz. At birth its Jacobian is exactly norm preserving where no
-    layer has fewer numbers than the one before, that is for widening >= 4 (a stride of 2 leaves a quarter of the pixels)
-    and channels >= those of the image; elsewhere each layer is semi-orthogonal and drops directions.
+    At birth no length grows, at any point: the network is 1-Lipschitz (SOC stays so while it trains, ECO need not). Its
+    Jacobian is exactly norm preserving where no layer has fewer numbers than the one before, that is for widening >= 4
+    (a stride of 2 leaves a quarter of the pixels) and channels >= those of the image; elsewhere each layer is
+    semi-orthogonal and drops directions.
 
     A reconstruction: the paper's Tables 3 and 4 are lost in its text. Blocks 1 and 2 are SOC (3 x 3, dense, since its
     exponential fills in a mask), blocks 3 to 5 ECO with random SAO masks, as the text says; the channels double in every

@@ -27,6 +27,7 @@ def delta_orthogonal(
 
     All singular values of the convolution are the gain, with circular and with zero padding alike. On a mask over the
     channels this is SAO-Delta: a kernel that the mask leaves out is wholly zero, and stays so in `OrthogonalConv2d`.
+    Which masks keep it isometric is said at `orthogonal`; those of `biregular` do.
 
     Args:
         c_in, c_out: channels, at least 1.

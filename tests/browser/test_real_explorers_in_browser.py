@@ -26,6 +26,10 @@ SLIDERS = {
     "MaskGrowth": "rms growth",
     "Length": "depth L",
     "Trained": "lengths σ_w",
+    "Frequency": "image size n",
+    "Operator": "output pixel",
+    "RamanujanConv": "image size n",
+    "Slice": "step",
 }
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
 PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 7, 250, 150, 400

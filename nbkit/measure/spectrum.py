@@ -226,9 +226,8 @@ def _layer_values(layer: Layer, weights: torch.Tensor | None) -> torch.Tensor:
         values = _descending(_characters(base, weights).abs())
         return _padded(math.sqrt(layer.n_in // base.n * (layer.n_out // base.n)) * values, layer.shape)
     if weights is not None and len(weights) != layer.n_edges:
-        rule = (
-            f"{layer.n_edges} weights, one for each wire" + f", or {base.out_degree}, one for each offset" * is_cayley
-        )
+        rule = f"{layer.n_edges} weights, one for each wire"
+        rule += f", or {base.out_degree}, one for each offset" if is_cayley else ""
         raise NbkitError(f"singular_values: weights must be {rule}, got {len(weights)}. See layer.edge_index().")
     if weights is None and isinstance(layer, KroneckerLayer):
         return _padded(math.sqrt(layer.blocks_in * layer.blocks_out) * _layer_values(layer.base, None), layer.shape)

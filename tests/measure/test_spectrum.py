@@ -23,6 +23,7 @@ from nbkit.topology import (
     EdgeLayer,
     Layer,
     Topology,
+    XorLayer,
     biregular,
     dense_layer,
     kronecker,
@@ -30,6 +31,7 @@ from nbkit.topology import (
     mixed_radix,
     random_expander,
 )
+from nbkit.weights import orthogonal_on_edges, random_on_mask
 
 from .wires import BRAIN, dense_paths, layers_from, topologies
 
@@ -163,9 +165,124 @@ def test_a_convolution_of_3_in_one_dimension_fails_from_16_on():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA on this machine")
 def test_cuda_finds_the_singular_values_of_the_cpu():
-    matrix = torch.randn(40, 70, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    values = singular_values(matrix.cuda())
-    assert values.is_cuda and torch.allclose(values.cpu(), singular_values(matrix), atol=1e-10)
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(80, 140, dtype=torch.float64, generator=generator)
+    for asked in (matrix, matrix * biregular(140, 80, 7).mask()):
+        values = singular_values(asked.cuda())
+        assert values.is_cuda and torch.allclose(values.cpu(), singular_values(asked), atol=1e-10)
+    for layer in (
+        biregular(96, 64, 3),
+        CirculantLayer(48, (0, 5, 7)),
+        XorLayer(32, (1, 6)),
+        kronecker(XorLayer(8, (1, 2)), 2, 3),
+    ):
+        for n_weights in {layer.n_edges, getattr(layer, "out_degree", layer.n_edges)} - {6}:
+            weights = torch.randn(n_weights, dtype=torch.float64, generator=generator)
+            values = singular_values(layer, weights.cuda())
+            assert values.is_cuda and torch.allclose(values.cpu(), singular_values(layer, weights), atol=1e-10)
+
+
+def dense_weights(layer: Layer, weights: np.ndarray) -> np.ndarray:
+    """The matrix (n_in, n_out) of weights in the order source, then target."""
+    matrix = np.zeros(layer.shape, dtype=weights.dtype)
+    matrix[layer.biadjacency().numpy()] = weights  # row by row: by source, then by target
+    return matrix
+
+
+@settings(max_examples=150, deadline=None)
+@given(any_layer, st.integers(0, 99), st.sampled_from([np.float64, np.float32, np.complex128]))
+def test_weights_on_the_wires_give_the_dense_matrixs_values(layer, seed, dtype):
+    weights = np.random.default_rng(seed).standard_normal(layer.n_edges).astype(dtype)
+    weights = weights * np.exp(1j * seed) if dtype is np.complex128 else weights
+    values = singular_values(layer, weights)
+    assert values.dtype == torch.float64 and len(values) == min(layer.shape)
+    expected = np.linalg.svd(dense_weights(layer, weights).astype(np.complex128), compute_uv=False)
+    assert values.numpy() == pytest.approx(expected, abs=1e-10)
+    assert torch.equal(singular_values(layer, torch.from_numpy(weights)), values)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 24), st.integers(0, 99), st.integers(1, 3), st.integers(1, 3), st.data())
+def test_weights_constant_along_an_offset_give_the_dense_circulants_values(n, seed, blocks_in, blocks_out, data):
+    offsets = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True))
+    weights = np.random.default_rng(seed).standard_normal(len(offsets))
+    matrix = np.zeros((n, n))
+    for offset, weight in zip(sorted(offsets), weights):  # ascending, however the offsets were given
+        matrix[np.arange(n), (np.arange(n) + offset) % n] = weight
+    for layer, dense in (
+        (CirculantLayer(n, offsets), matrix),
+        (
+            kronecker(CirculantLayer(n, offsets), blocks_in, blocks_out),
+            np.kron(np.ones((blocks_in, blocks_out)), matrix),
+        ),
+    ):
+        found = singular_values(layer, weights).numpy()
+        assert found == pytest.approx(np.linalg.svd(dense, compute_uv=False), abs=1e-10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 99), st.integers(1, 3), st.data())
+def test_weights_constant_along_a_generator_give_the_dense_xor_layers_values(bits, seed, blocks_out, data):
+    n = 2**bits
+    generators = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True))
+    weights = np.random.default_rng(seed).standard_normal(len(generators))
+    matrix = np.zeros((n, n))
+    for generator, weight in zip(sorted(generators), weights):
+        matrix[np.arange(n), np.arange(n) ^ generator] = weight
+    found = singular_values(kronecker(XorLayer(n, generators), 1, blocks_out), weights).numpy()
+    assert found == pytest.approx(np.linalg.svd(np.tile(matrix, blocks_out), compute_uv=False), abs=1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(64, 90), st.integers(64, 90), st.floats(0, 0.03), st.integers(0, 99), st.booleans())
+def test_a_large_sparse_matrix_has_numpys_values_and_exact_zeros(n_out, n_in, density, seed, is_complex):
+    rng = np.random.default_rng(seed)
+    matrix = rng.standard_normal((n_out, n_in)) * (rng.random((n_out, n_in)) < density) * (1j if is_complex else 1)
+    values = singular_values(matrix).numpy()
+    assert values == pytest.approx(np.linalg.svd(matrix, compute_uv=False), abs=1e-11)
+    least = min(n_out, n_in) - min((matrix != 0).any(axis=0).sum(), (matrix != 0).any(axis=1).sum())
+    assert (values == 0).sum() >= least
+
+
+@pytest.mark.parametrize("n_in, n_out, degree", [(96, 96, 4), (64, 128, 8), (128, 64, 8)])
+def test_sao_weights_have_the_values_of_their_matrix_both_ways(n_in, n_out, degree):
+    layer = biregular(n_in, n_out, degree)
+    weights = random_on_mask(layer)
+    on_edges = weights[tuple(layer.edge_index().flip(0))]
+    expected = np.linalg.svd(weights.numpy(), compute_uv=False)
+    assert singular_values(weights).numpy() == pytest.approx(expected, abs=1e-12)
+    assert singular_values(layer, on_edges).numpy() == pytest.approx(expected, abs=1e-12)
+    assert singular_values(layer, orthogonal_on_edges(layer)).numpy() == pytest.approx(
+        np.ones(64 if n_in != n_out else 96)
+    )
+
+
+def test_a_mixed_radix_layer_of_width_2_to_the_20_costs_an_fft():
+    values = singular_values(mixed_radix((4,) * 10)[3], [1.0, -1.0, 1.0, -1.0])
+    assert values[0] == pytest.approx(4) and len(values) == 4**10
+
+
+@pytest.mark.parametrize("layer, weights, rule", [
+    (CirculantLayer(6, (0, 2, 3)), np.ones(4), "weights must be 18 weights, one for each wire, or 3, one for each offset, got 4"),
+    (XorLayer(4, (0, 1)), [1.0], "weights must be 8 weights, one for each wire, or 2, one for each offset, got 1"),
+    (kronecker(CirculantLayer(6, (0, 1)), 2, 1), np.ones(4), "weights must be 24 weights, one for each wire, or 2"),
+    (biregular(6, 6, 2), np.ones(2), r"weights must be 12 weights, one for each wire, got 2\. See layer.edge_index"),
+    (biregular(6, 6, 2), [], "weights must be 12 weights, one for each wire, got 0"),
+    (biregular(6, 6, 2), np.ones((6, 6)), r"weights must be 1-D and finite, got shape \(6, 6\)\. Give one finite number"),
+    (biregular(6, 6, 2), [float("nan")] * 12, r"weights must be 1-D and finite, got shape \(12,\) with NaN or infinite"),
+    (biregular(6, 6, 2), [1.0] * 11 + [float("inf")], "weights must be 1-D and finite"),
+    (biregular(6, 6, 2), "ab", "weights must be an array of numbers"),
+    (np.eye(3), np.ones(3), "weights belong to a Layer, got array"), (biregular(6, 6, 2), 1.0, "weights must be 1-D"),
+], ids=str)  # fmt: skip
+def test_wrong_weights_are_refused(layer, weights, rule):
+    with pytest.raises(NbkitError, match=f"^singular_values: {rule}"):
+        singular_values(layer, weights)
+
+
+def test_infinities_that_cancel_are_seen_and_large_finite_entries_are_not_refused():
+    with pytest.raises(NbkitError, match="^singular_values: matrix must be 2-D and finite"):
+        singular_values([[float("inf"), -float("inf")], [0.0, 1.0]])
+    assert singular_values(np.diag([1e308, 1e308])).tolist() == pytest.approx([1e308, 1e308])
 
 
 def test_a_kronecker_layer_has_one_value_for_each_of_its_base():

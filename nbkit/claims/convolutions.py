@@ -224,11 +224,11 @@ def frequencies_of_fig_6() -> int:
 
 @_claim(
     place="section IV-C",
-    statement="singular values of ECO convolutions with dilation n/k and cyclic padding: k = 2, 3, 4, n = 12, 4 channels",
+    statement="singular values of ECO convolutions with dilation n/k and cyclic padding: k = 2, 3, 4, n = 12, 2 channels",
     theirs="1, 1, 1",
 )
 def eco_isometric() -> str:
-    return ", ".join(_spread(_operator(eco(4, k), 12, dilation=12 // k)) for k in (2, 3, 4))
+    return ", ".join(_spread(_operator(eco(2, k), 12, dilation=12 // k)) for k in (2, 3, 4))
 
 
 @_claim(
@@ -257,8 +257,8 @@ def cyclic_padding() -> str:
     correction="k must divide n; otherwise no dilation helps. k = 4, 4, 2 fit, or images whose sides are multiples of 3.",
 )
 def sides_for_eco() -> str:
-    fitting = [n for n in (8, 4, 2) if any(_spread(_operator(eco(4, 3), n, dilation=d)) == "1" for d in range(1, n))]
-    assert all(_spread(_operator(eco(4, k), n, dilation=n // k)) == "1" for n, k in ((8, 4), (4, 4), (2, 2)))
+    fitting = [n for n in (8, 4, 2) if any(_spread(_operator(eco(2, 3), n, dilation=d)) == "1" for d in range(1, n))]
+    assert all(_spread(_operator(eco(2, k), n, dilation=n // k)) == "1" for n, k in ((8, 4), (4, 4), (2, 2)))
     return ", ".join(map(str, fitting)) or "none"
 
 

@@ -15,8 +15,10 @@ __all__ = ["magnitude_pruned", "random_pruned"]
 def magnitude_pruned(weights: Sequence[object], density: float, *, scope: str = "layer") -> list[Layer]:
     """The wires of the largest weights: magnitude pruning, per layer or over the whole network.
 
-    Exactly round(density * size) entries stay in each scope. Of equal magnitudes the earlier stays (earlier layer,
-    then row, then column), so the choice repeats. Nodes may end up dead.
+    Exactly round(density * size) entries stay in each scope, where a kernel is one entry however large it is; at a
+    density below 1 / (2 size) none does. Of equal magnitudes the earlier stays (earlier layer, then row, then column),
+    so the choice repeats. Nodes may end up dead. Layers that are never pruned (the papers' first convolution and
+    linear layers) are left out of the list.
 
     Args:
         weights: one array a layer, (n_out, n_in), or kernels (c_out, c_in, k, k), which are pruned whole, by norm.

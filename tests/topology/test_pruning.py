@@ -125,3 +125,66 @@ def test_a_wrong_scope_or_seed_is_refused():
         magnitude_pruned(WEIGHTS, 0.5, scope="all")
     with pytest.raises(NbkitError, match="^random_pruned: seed must be an integer of at least 0"):
         random_pruned(WEIGHTS, 0.5, seed=-1)
+
+
+@pytest.mark.parametrize("n_kept", range(1, 17))
+def test_equal_magnitudes_across_layers_fill_the_earlier_layers_first(n_kept):
+    weights = [np.full((2, 2), -3.0), np.full((2, 4), 3.0), np.full((2, 2, 1, 1), 3.0)]
+    kept = magnitude_pruned(weights, n_kept / 16, scope="network")
+    flat = np.concatenate([layer.mask().numpy().ravel() for layer in kept])
+    assert flat.tolist() == [True] * n_kept + [False] * (16 - n_kept)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 99), densities)
+def test_the_choice_over_the_network_is_that_of_one_sorted_list(seed, density):
+    rng = np.random.default_rng(seed)
+    weights = [rng.integers(-3, 4, shape).astype(float) for shape in SHAPES]  # many ties
+    flat = [(-abs(w), position) for position, w in enumerate(np.concatenate([w.ravel() for w in weights]))]
+    chosen = {position for _, position in sorted(flat)[: round(Fraction(str(density)) * len(flat))]}
+    kept = np.concatenate(
+        [layer.mask().numpy().ravel() for layer in magnitude_pruned(weights, density, scope="network")]
+    )
+    assert set(np.flatnonzero(kept)) == chosen
+
+
+def test_single_and_double_precision_are_compared_as_the_numbers_they_are():
+    third = np.float32(1 / 3)  # above 1 / 3 as a double
+    first, second = magnitude_pruned([np.array([[1 / 3]]), np.array([[third]])], 0.5, scope="network")
+    assert float(third) > 1 / 3 and (first.n_edges, second.n_edges) == (0, 1)
+    first, second = magnitude_pruned([np.array([[third]]), torch.tensor([[1 / 3]])], 0.5, scope="network")
+    assert (first.n_edges, second.n_edges) == (1, 0)  # equal: the earlier
+
+
+def test_both_zeros_are_one_magnitude():
+    (layer,) = magnitude_pruned([np.array([[-0.0, 0.0, -0.0, 1e-300]])], 0.5)
+    assert layer.mask().int().tolist() == [[1, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("scope", ["layer", "network"])
+def test_a_density_too_small_for_one_entry_keeps_none(scope):
+    layers = magnitude_pruned(WEIGHTS, 1e-9, scope=scope)
+    assert [layer.n_edges for layer in layers] == [0, 0, 0]
+    assert [layer.shape for layer in layers] == [(11, 9), (9, 5), (11, 9)]
+    assert [layer.n_edges for layer in random_pruned(WEIGHTS, 1e-9)] == [0, 0, 0]
+    assert [layer.n_edges for layer in magnitude_pruned(WEIGHTS, 1.0, scope=scope)] == [99, 45, 99]
+
+
+def test_kernels_of_different_sizes_count_as_one_each_over_the_network():
+    small, large, linear = np.full((2, 2, 1, 1), 2.0), np.full((2, 3, 3, 3), 1.0), np.full((1, 4), 2.5)
+    first, second, third = magnitude_pruned([small, large, linear], 10 / 14, scope="network")  # norms 2, 3, 2.5
+    assert (first.n_edges, second.n_edges, third.n_edges) == (0, 6, 4)
+    first, second, third = magnitude_pruned([small, large, linear], 11 / 14, scope="network")
+    assert (first.n_edges, second.n_edges, third.n_edges) == (1, 6, 4)
+
+
+def test_a_layer_left_out_of_the_list_does_not_change_the_choice_within_the_others():
+    assert magnitude_pruned(WEIGHTS[1:], 0.3) == magnitude_pruned(WEIGHTS, 0.3)[1:]
+    total = sum(layer.n_edges for layer in magnitude_pruned(WEIGHTS[1:], 0.3, scope="network"))
+    assert total == round(Fraction("0.3") * (45 + 99))
+
+
+def test_random_masks_of_kernels_are_over_channels_and_every_entry_is_as_likely():
+    kernels = np.ones((4, 6, 3, 3))
+    kept = sum(random_pruned([kernels], 0.25, seed=seed)[0].mask().double() for seed in range(2000)) / 2000
+    assert kept.shape == (4, 6) and kept.numpy() == pytest.approx(np.full((4, 6), 0.25), abs=0.05)

@@ -179,18 +179,7 @@ def _jacobian(
     """The images of points and the Jacobians there, (batch, n_out, n_in), or their diagonals (batch, n)."""
     with torch.inference_mode(False), torch.enable_grad():
         points = points.clone().requires_grad_()
-        try:
-            images = module(points)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            raise NbkitError(
-                f"{who}: net must take x as points of shape {tuple(points.shape[1:])}, but {type(module).__name__} says: "
-                f"{error}. Give points of the width of the network."
-            ) from error
-        if images.ndim < 2 or len(images) != len(points) or not images.requires_grad:
-            raise NbkitError(
-                f"{who}: net must map a batch of points to as many, differentiably, got shape {tuple(images.shape)} from "
-                f"{tuple(points.shape)}. Take out what detaches its input or joins points."
-            )
+        images = _images(who, module, points)
         outputs = images.flatten(1)
         if diagonal:
             return images.detach(), torch.autograd.grad(outputs.sum(), points)[0].flatten(1)
@@ -203,3 +192,19 @@ def _jacobian(
             for chunk in unit.split(n_rows)
         ]
     return images.detach(), torch.cat(rows).transpose(0, 1)
+
+
+def _images(who: str, module: nn.Module, points: torch.Tensor) -> torch.Tensor:
+    try:
+        images = module(points)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise NbkitError(
+            f"{who}: net must take x as points of shape {tuple(points.shape[1:])}, but {type(module).__name__} says: "
+            f"{error}. Give points of the width of the network."
+        ) from error
+    if images.ndim < 2 or len(images) != len(points) or not images.requires_grad:
+        raise NbkitError(
+            f"{who}: net must map a batch of points to as many, differentiably, got shape {tuple(images.shape)} from "
+            f"{tuple(points.shape)}. Take out what detaches its input or joins points."
+        )
+    return images

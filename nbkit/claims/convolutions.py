@@ -95,11 +95,11 @@ def orthogonal_kernels() -> str:
 
 @_claim(
     place="Table 5, section III-D.3",
-    statement="singular values of delta-orthogonal convolutions, 8 x 8 pixels, circular padding: 4 to 4, 4 to 8, 8 to 4 channels",
+    statement="singular values of delta-orthogonal convolutions, 8 x 8 pixels, circular padding: 4 to 4, 2 to 4, 4 to 2 channels",
     theirs="1, 1, 1",
 )
 def delta_circular() -> str:
-    return ", ".join(_spread(_operator(delta_orthogonal(a, b, 3), 8)) for a, b in ((4, 4), (4, 8), (8, 4)))
+    return ", ".join(_spread(_operator(delta_orthogonal(a, b, 3), 8)) for a, b in ((4, 4), (2, 4), (4, 2)))
 
 
 @_claim(
@@ -108,7 +108,7 @@ def delta_circular() -> str:
     theirs="1, 1, 1",
 )
 def delta_zeros() -> str:
-    shapes = ((4, 4), (4, 8), (8, 4))
+    shapes = ((4, 4), (2, 4), (4, 2))
     return ", ".join(_spread(_operator(delta_orthogonal(a, b, 3), 8, padding="zeros")) for a, b in shapes)
 
 
@@ -264,11 +264,11 @@ def sides_for_eco() -> str:
 
 @_claim(
     place="section IV-C",
-    statement="ECO layers from 4 to 8 channels, from 8 to 4, and from 4 to 16 with stride 2: singular values, 8 x 8 pixels",
+    statement="ECO layers from 2 to 4 channels, from 4 to 2, and from 2 to 8 with stride 2: singular values, 8 x 8 pixels",
     theirs="1, 1, 1",
 )
 def other_shapes_of_eco() -> str:
-    plain = [_operator(eco(channels, 4), 8, dilation=2) for channels in ((4, 8), (8, 4))]
-    images = torch.eye(4 * 64, dtype=torch.float64).reshape(-1, 4, 8, 8)
-    unshuffled = F.pixel_unshuffle(images, 2).reshape(len(images), -1).numpy().T  # reshape to 4 x 4 x 16
-    return ", ".join(map(_spread, [*plain, _operator(eco(16, 4), 4) @ unshuffled]))
+    plain = [_operator(eco(channels, 4), 8, dilation=2) for channels in ((2, 4), (4, 2))]
+    images = torch.eye(2 * 64, dtype=torch.float64).reshape(-1, 2, 8, 8)
+    unshuffled = F.pixel_unshuffle(images, 2).reshape(len(images), -1).numpy().T  # reshape to 4 x 4 x 8
+    return ", ".join(map(_spread, [*plain, _operator(eco(8, 4), 4) @ unshuffled]))

@@ -8,6 +8,7 @@ import torch
 
 from nbkit.claims import claim
 from nbkit.claims.convolutions import _operator, _random_kernel, _spread
+from nbkit.device import one_thread
 from nbkit.nets import MaxMin, OrthogonalConv2d, SkewConv2d, lip_conv_net
 from nbkit.topology import biregular, magnitude_pruned
 from nbkit.weights import Gaussian, delta_orthogonal, eco, random_on_mask
@@ -140,7 +141,8 @@ def _lip_values(depth: int) -> np.ndarray:
 
 def _jacobian(net: torch.nn.Module, x: np.ndarray) -> np.ndarray:
     """The Jacobian at x by autograd, (n_out, n_in)."""
-    jacobian = torch.func.jacrev(lambda point: net(point[None])[0].flatten())(torch.from_numpy(x))
+    with one_thread():  # many small steps
+        jacobian = torch.func.jacrev(lambda point: net(point[None])[0].flatten())(torch.from_numpy(x))
     return jacobian.detach().flatten(1).numpy()
 
 

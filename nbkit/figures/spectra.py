@@ -32,7 +32,7 @@ class Spectrum:
             0. Empty is allowed: the spectrum is not there yet.
         family: whose colour it has, a key of `FAMILY_COLOURS`.
         log10: the values are decimal logarithms; only -inf is exactly 0.
-        note: written into the row, such as why it is empty.
+        note: written at the row's right end, such as why it is empty.
     """
 
     name: str
@@ -84,7 +84,7 @@ def spectra_figure(
         go.Scatter(name=row.name, mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip")
         for row, colour in zip(rows, colours, strict=True)
     ]
-    words = go.Scatter(name="words", mode="text", textposition="middle right", cliponaxis=False, hoverinfo="skip")
+    words = go.Scatter(name="words", mode="text", cliponaxis=False, hoverinfo="skip")
     edge = go.Scatter(name="edge", mode="lines", line={"color": FAINT, "dash": "dot", "width": 1}, hoverinfo="skip")
     figure = go.Figure([*areas, *lines, words, edge])
     for trace, values in zip(figure.data, traces, strict=True):
@@ -156,13 +156,15 @@ def spectra_traces(
         lines.append({"x": back([*x, *nail_x]), "y": np.array([*y, *nail_y])})
         colour = family_colour(f"spectra_figure (spectrum {row.name!r})", row.family)
         words += [
-            (at, min(top, base + 0.55), f" {told} × {count}".replace("small", ""), colour)
+            (at, base + float(np.clip(top - base, 0.32, 0.55)), f" {told} × {count}".replace("small", ""), colour)
             for (at, told, count), top in zip(needles, tops, strict=True)
             if count >= _NAMED * n or told in ("0", "small")
         ]
-        words += [(place["edge"] if log else low, base + 0.3, f" {row.note}", colour)] if row.note else []
+        words += [(high, base + 0.36, row.note, colour)] if row.note else []
     x, y, text, colours = zip(*words, strict=True) if words else ((), (), (), ())
-    named = {"x": back(x), "y": np.array(y), "text": list(text), "textfont": {"color": list(colours), "size": 11.5}}
+    sides = ["middle left" if at == high else "middle right" for at in x]
+    named = {"x": back(x), "y": np.array(y), "text": list(text), "textposition": sides}
+    named["textfont"] = {"color": list(colours), "size": 11.5}
     edge = {"x": back([place["edge"]] * 2), "y": np.array([-0.12, len(rows)])} if log else {"x": (), "y": ()}
     return [*areas, *lines, named, edge]
 

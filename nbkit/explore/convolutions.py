@@ -149,9 +149,7 @@ class RamanujanConvExplorer(Explorer):
         self.figure = self.figure_widget(curves_figure(_graph_curves(empty), **labels))
         self.figure.data[4].marker.size = 12  # the chosen image size
         self._wires = None
-        self.canvases["above"] = MatrixCanvas(
-            row_label="frequency v", column_label="frequency u", width=260, height=260
-        )
+        self.canvases["above"] = MatrixCanvas(row_label="v + n/2", column_label="u + n/2", width=260, height=260)
 
     def stream(self, *, dimension: str, kernel_size: int, channels: int, size: int) -> Iterator[dict]:
         """One frame: the second value at every image size, and which frequencies of this one lie above the bound."""
@@ -185,7 +183,7 @@ class RamanujanConvExplorer(Explorer):
         self.figure.retitle(_graph_title(frame))
         n_above = int(frame["above"].sum()) - 1
         waves = "wave" if n_above == 1 else "waves"
-        told = f"n = {frame['size']}: {n_above or 'no'} {waves} above the bound, beside the constant"
+        told = f"n = {frame['size']}: {n_above or 'no'} {waves} above the bound, around the constant"
         self.canvases["above"].show(np.fft.fftshift(frame["above"]), title=told)
 
     def admissible(self, settings: dict) -> dict:

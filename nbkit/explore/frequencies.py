@@ -117,4 +117,5 @@ def _title(frame: dict) -> str:
     why = f" ({frame['why']})" if frame["why"] else ""
     dead = int((values < _EXACT).sum())
     low = f"0 ({dead} of them)" if dead else f"{values[-1]:.2g}"
-    return f"{frame['named']}{why}: no isometry, s from {low} to {values[0]:.3g}"
+    ends = f"s from {low} to {values[0]:.3g}".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{frame['named']}{why}: no isometry, {ends}"

@@ -61,8 +61,10 @@ class SliceExplorer(Explorer):
     def draw(self, frame: dict) -> None:
         panels = _slice_panels(frame)
         self.figure.redraw(tiles_traces(panels))
-        for key, value in tiles_layout(panels).items():
-            self.figure.layout[key] = value
+        layout = tiles_layout(panels)
+        for key in ("images", "annotations"):  # an update would keep those that are one too many
+            self.figure.layout[key] = layout.pop(key)
+        self.figure.update_layout(**layout)
         self.figure.retitle(_slice_title(frame))
 
     def admissible(self, settings: dict) -> dict:
@@ -86,7 +88,7 @@ def _slice_panels(frame: dict) -> list[Tiles | None]:
     step, mask, channels = frame["step"], frame["mask"], ("output channel s", "input channel t")
     matrices = np.where(mask, frame["slices"], np.nan)
     if step == _MASK:
-        return [Tiles("mask M: grey is left out", np.where(mask, 1.0, np.nan)[None, None], *channels), None]
+        return [Tiles("mask M, ink is kept", mask[None, None], *channels), None]
     kernels = np.where(mask[:, :, None, None], frame["kernel"], np.nan)
     right = Tiles(f"kernels K[s, t], {_scale(kernels)}", kernels, *channels) if step == _KERNEL else None
     if frame["scheme"] == "SAO-Delta":

@@ -42,7 +42,7 @@ def operator_figure(
     """
     line = {"color": INK, "width": 2}
     hover = "output %{y}, input %{x}<br>%{text}<extra></extra>"
-    shades = {"zmin": -0.5, "showscale": False, "hoverongaps": False}
+    shades = {"zmin": -1.5, "showscale": False}
     circles = {"symbol": "circle-open", "size": 6, "color": _HUES[1], "line": {"width": 1.6}}
     figure = go.Figure(
         [
@@ -79,14 +79,13 @@ def operator_traces(
     pixel = check_integer(who, "pixel", pixel, at_least=0, at_most=n * n - 1)
     words = [f"tap ({a}, {b}): {weights[a, b]:.3g}" for a in range(k) for b in range(k)]
     text = np.array([*words, "0"], dtype=object)[labels]
-    shown = np.where(labels < 0, np.nan, labels.astype(np.float64))
     colours = {"zmax": k * k - 0.5, "colorscale": _colours(k)}
     at, (row, column) = np.arange(n * n), divmod(pixel, n)
     side = np.arange(n)
     svd, fft = (as_array(who, "spectra", values, n_axes=1) for values in spectra)
     return [
-        {"x": at, "y": at, "z": shown, "text": text, **colours},
-        {"x": side, "y": side, "z": shown[pixel].reshape(n, n), "text": text[pixel].reshape(n, n), **colours},
+        {"x": at, "y": at, "z": labels, "text": text, **colours},
+        {"x": side, "y": side, "z": labels[pixel].reshape(n, n), "text": text[pixel].reshape(n, n), **colours},
         _outline(-0.5, n * n - 0.5, pixel),
         _outline(column - 0.5, column + 0.5, row),
         {"x": np.arange(1, svd.size + 1), "y": svd},
@@ -129,7 +128,8 @@ def _outline(left: float, right: float, row: float) -> dict[str, np.ndarray]:
 
 
 def _colours(k: int) -> list[list[object]]:
-    """A colour scale of k^2 steps: one hue a row of the kernel, lighter from column to column."""
+    """A colour scale of 1 + k^2 steps: clear for no tap, then one hue a row of the kernel, lighter by column."""
     shades = [0.0] if k == 1 else np.linspace(0, _LIGHTEST, k).tolist()
     colours = [shade for hue in _HUES[:k] for shade in sample_colorscale([[0, hue], [1, "#FFFFFF"]], shades)]
-    return [[i / k**2, colour] for at, colour in enumerate(colours) for i in (at, at + 1)]
+    steps = ["rgba(0, 0, 0, 0)", *colours]  # clear, and not NaN: that is no JSON, and the kernel would say so in red
+    return [[i / len(steps), colour] for at, colour in enumerate(steps) for i in (at, at + 1)]

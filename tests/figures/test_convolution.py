@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 
 from nbkit.errors import NbkitError
-from nbkit.figures import SIGNED, Tiles, frequency_figure, operator_figure, tiles_figure
+from nbkit.figures import INK, SIGNED, Tiles, frequency_figure, operator_figure, tiles_figure
 from nbkit.figures.template import palette
 
 
-def panel_colours(figure, panel):
-    """(height, width, 3) colours of a panel, one entry a pixel of its grid; its PNG is one of 8 bits with a palette."""
-    image = figure.layout.images[panel]
+def panel_colours(figure, n_rows):
+    """(height, width, 3) colours of the first panel, one entry a pixel of its grid of n_rows; its PNG is one of 8 bits with a palette."""
+    image = figure.layout.images[0]
     png = base64.b64decode(image.source.split(",")[1])
     at = png.index(b"PLTE")
     length = int.from_bytes(png[at - 4 : at], "big")
     colours = np.frombuffer(png[at + 4 : at + 4 + length], dtype=np.uint8).reshape(-1, 3)
     height = int.from_bytes(png[20:24], "big")
     levels = np.frombuffer(zlib.decompress(png[png.index(b"IDAT") + 4 :]), dtype=np.uint8).reshape(height, -1)[:, 1:]
-    factor = height // int(image.sizey)
+    factor = height // n_rows
     return colours[levels[factor // 2 :: factor, factor // 2 :: factor]]
 
 
@@ -67,9 +67,10 @@ def test_the_image_is_the_lit_row_and_both_have_one_colour_a_tap(n, k, pixel):
     taps, kernel = shifted_taps(n, k), np.arange(k * k).reshape(k, k) + 0.5
     figure = operator_figure(taps, kernel, (np.ones(n * n), np.ones(n * n)), pixel=pixel)
     matrix, image, row, output = figure.data[:4]
-    assert np.array_equal(np.nan_to_num(matrix.z, nan=-1), taps)
-    assert np.array_equal(np.asarray(image.z), np.asarray(matrix.z)[pixel].reshape(n, n), equal_nan=True)
-    assert image.colorscale == matrix.colorscale and len({colour for _, colour in matrix.colorscale}) == k * k
+    assert np.array_equal(matrix.z, taps)
+    assert np.array_equal(np.asarray(image.z), np.asarray(matrix.z)[pixel].reshape(n, n))
+    assert image.colorscale == matrix.colorscale and (matrix.zmin, matrix.zmax) == (-1.5, k * k - 0.5)
+    assert len({colour for _, colour in matrix.colorscale}) == 1 + k * k and matrix.colorscale[0][1].endswith(", 0)")
     assert (row.y.min(), row.y.max()) == (pixel - 0.5, pixel + 0.5)
     assert (output.x.mean(), output.y.mean()) == pytest.approx((pixel % n, pixel // n), abs=0.5)
     assert image.text[pixel // n][pixel % n] == f"tap ({k // 2}, {k // 2}): {kernel[k // 2, k // 2]:.3g}"
@@ -91,7 +92,7 @@ def test_an_operator_that_is_none_is_refused(taps, kernel, pixel, message):
 def test_tiles_stand_in_their_grid_with_signs_and_masks_as_colours():
     values = np.zeros((2, 3, 2, 2))
     values[0, 1, 0, 1], values[1, 2, 1, 0], values[1, 0] = 2.0, -2.0, np.nan
-    colours = panel_colours(tiles_figure([Tiles("K", values)]), 0)
+    colours = panel_colours(tiles_figure([Tiles("K", values)]), 6)
     assert colours.shape[:2] == (2 * 3, 3 * 3)  # a gap above and beside each tile
     signed = palette(SIGNED, 200)
     assert np.array_equal(colours[1, 4], signed[-1]) and np.array_equal(colours[3 + 2, 6], signed[0])
@@ -104,12 +105,19 @@ def test_tiles_with_one_mark_have_one_frame_and_one_number_and_absent_ones_none(
     marks = np.array([[0, 1, 1], [-1, 2, 0]])
     figure = tiles_figure([Tiles("P", np.ones((2, 3, 4, 4)), marks=marks), None])
     assert list(figure.data[0].text) == ["1", "2", "2", "3", "1"] and len(figure.data[1].text or ()) == 0
-    colours = panel_colours(figure, 0)
-    height, width = colours.shape[0] // 2, colours.shape[1] // 3
+    height, width = 4 + 4, 4 + 3  # a frame, and room for the number above
+    colours = panel_colours(figure, 2 * height)
+    assert (figure.layout.images[0].sizex, figure.layout.images[0].sizey) == (1, 2 * height / (3 * width))
     frame = {at: tuple(colours[(at[0] + 1) * height - 1, at[1] * width]) for at in np.ndindex(2, 3)}
     assert frame[0, 1] == frame[0, 2] and frame[0, 0] == frame[1, 2]
     assert len({frame[0, 0], frame[0, 1], frame[1, 1], frame[1, 0]}) == 4
-    assert not figure.layout.xaxis2.visible and len(figure.layout.images) == 1
+    assert figure.layout.xaxis2.title.text == "" and len(figure.layout.images) == 1
+
+
+def test_a_mask_is_ink_where_it_keeps():
+    mask = np.array([[True, False], [False, True]])
+    colours = panel_colours(tiles_figure([Tiles("M", mask[None, None])]), 3)
+    assert np.array_equal((colours[1:, :2] == tuple(bytes.fromhex(INK[1:]))).all(axis=2), mask)
 
 
 @pytest.mark.parametrize(

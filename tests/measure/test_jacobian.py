@@ -9,9 +9,9 @@ from torch import nn
 
 from nbkit.errors import NbkitError
 from nbkit.measure import jacobian_factors, jacobian_log10_singular_values, jacobian_singular_values
-from nbkit.nets import FeedForward, MaxMin, chain
+from nbkit.nets import FeedForward, MaxMin, OrthogonalConv2d, SkewConv2d, chain
 from nbkit.topology import biregular
-from nbkit.weights import looks_linear, looks_linear_block, orthogonal, random_on_mask
+from nbkit.weights import delta_orthogonal, looks_linear, looks_linear_block, orthogonal, random_on_mask, soc
 
 SLOPES = {
     "linear": np.ones_like,
@@ -75,6 +75,14 @@ def test_any_module_has_those_of_autograds_jacobian_in_eval_mode(x):
     wanted = torch.stack(wanted) if x.ndim == 4 else wanted[0]
     torch.testing.assert_close(jacobian_singular_values(net, x), wanted, rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(10 ** jacobian_log10_singular_values(net, x), wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_orthogonal_convolutions_between_maxmin_keep_every_length():  # LipConvNet's ingredients
+    net = nn.Sequential(
+        SkewConv2d(soc(4, 3), n_terms=20), MaxMin(), OrthogonalConv2d(delta_orthogonal(4, 4, 3)), MaxMin(), nn.Flatten()
+    )
+    np.testing.assert_allclose(jacobian_singular_values(net, normal(2, 4, 5, 5)), 1, atol=1e-6)
+    np.testing.assert_allclose(jacobian_log10_singular_values(net, normal(4, 5, 5)), 0, atol=1e-6)
 
 
 def test_the_network_stays_as_it_was():
@@ -156,7 +164,7 @@ def test_a_thousand_layers_are_right_where_float64_underflows():
     weights = [1e-3 * weight for weight in dense(4, 1000)]
     net = chain(weights, "maxmin")
     assert float(jacobian_singular_values(net, normal(4)).max()) == 0
-    np.testing.assert_allclose(jacobian_log10_singular_values(net, normal(2, 4)), -3000, atol=1e-9)
+    np.testing.assert_allclose(jacobian_log10_singular_values(net, normal(4)), -3000, atol=1e-9)
 
 
 def test_relu_slopes_are_right_where_the_activations_underflow():

@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Sequence
-from functools import cache, partial, reduce
+from functools import cache, partial
 
 import numpy as np
+import torch
 from scipy.stats import ks_2samp
 
 from nbkit.claims import claim
-from nbkit.device import spawn_generators
+from nbkit.device import one_thread, spawn_generators
 from nbkit.topology import biregular, magnitude_pruned, random_pruned
 from nbkit.weights import Gaussian, Uniform, looks_linear_block, orthogonal, random_on_mask
 
@@ -26,11 +27,12 @@ _claim = partial(claim, notebook="05", paper="SAO")
 
 def _haar(n: int, generator: np.random.Generator) -> np.ndarray:
     """A dense orthogonal matrix, by hand."""
-    q, r = np.linalg.qr(generator.standard_normal((n, n)))
-    return q * np.sign(np.diag(r))
+    q, r = torch.linalg.qr(torch.from_numpy(generator.standard_normal((n, n))))
+    return (q * r.diagonal().sign()).numpy()
 
 
 @cache
+@one_thread()
 def _layers(method: str, depth: int, degree: int = 4, gain: float = 1.0) -> tuple[np.ndarray, ...]:
     """Square layers of one of the methods that Table 6 compares, all of one density but the dense ones."""
     return tuple(gain * _layer(method, degree, seed) for seed in spawn_generators(0, depth))
@@ -49,20 +51,28 @@ def _layer(method: str, degree: int, seed: np.random.Generator) -> np.ndarray:
     return dense
 
 
+@one_thread()
 def _jacobian_values(weights: Sequence[np.ndarray], activation: str, scale: float = 1.0) -> np.ndarray:
     """Singular values of the end-to-end Jacobian at a Gaussian input, equation (3) multiplied out."""
     phi, slope = _PHI[activation]
-    x = scale * np.random.default_rng(1).standard_normal(weights[0].shape[1])
-    product = np.eye(len(x))
+    x = scale * _input(weights[0].shape[1])
+    product = torch.eye(len(x), dtype=torch.float64)
     for matrix in weights:
         h = matrix @ x
-        product, x = slope(h)[:, None] * (matrix @ product), phi(h)
-    return np.linalg.svd(product, compute_uv=False)
+        product, x = torch.from_numpy(slope(h))[:, None] * (torch.from_numpy(matrix) @ product), phi(h)
+    return torch.linalg.svdvals(product).numpy()
 
 
-def _values_in_words(matrix: np.ndarray) -> str:
-    values = np.round(np.linalg.svd(matrix, compute_uv=False), 9)
-    return " and ".join(f"{value:.3g}" for value in np.unique(values)[::-1])
+def _input(n: int) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal(n)
+
+
+def _linear_values(weights: Sequence[np.ndarray]) -> str:
+    return _in_words(_jacobian_values(weights, "linear"))
+
+
+def _in_words(values: np.ndarray) -> str:
+    return " and ".join(f"{value:.3g}" for value in np.unique(values.round(9))[::-1])
 
 
 @_claim(
@@ -86,7 +96,7 @@ def zeroing_an_entry() -> str:
     theirs="1; 1",
 )
 def linear_isometry() -> str:
-    return "; ".join(_values_in_words(reduce(np.matmul, _layers(method, 50))) for method in ("dense", "SAO"))
+    return "; ".join(_linear_values(_layers(method, 50)) for method in ("dense", "SAO"))
 
 
 @_claim(
@@ -98,7 +108,7 @@ def linear_isometry() -> str:
     "against the slopes below 1, and the singular values spread instead of vanishing.",
 )
 def scaled_weights() -> str:
-    return _values_in_words(reduce(np.matmul, _layers("SAO", 60, gain=1.1)))
+    return _linear_values(_layers("SAO", 60, gain=1.1))
 
 
 @_claim(
@@ -146,7 +156,7 @@ def null_values_of_relu() -> str:
     "- relu(-z) = z.",
 )
 def mirrored_matrix() -> str:
-    return _values_in_words(looks_linear_block(_haar(8, np.random.default_rng(0))).numpy())
+    return _linear_values([looks_linear_block(_haar(8, np.random.default_rng(0))).numpy()])
 
 
 @_claim(
@@ -162,7 +172,7 @@ def mirrored_network() -> str:
     for depth in (1, 2, 5, 20):
         halves = [_haar(8, generator) for _ in range(depth)]
         values = _jacobian_values([np.kron([[1, -1], [-1, 1]], half) for half in halves], "ReLU")
-        told.add(" and ".join(f"{value:.3g}" for value in np.unique(values.round(9))[::-1]))
+        told.add(_in_words(values))
         first, last = np.vstack([halves[0], -halves[0]]), np.hstack([halves[-1], -halves[-1]])
         behind = [np.kron([[1, -1], [-1, 1]], half) for half in halves[1:]]
         x, product = generator.standard_normal(8), np.eye(8)
@@ -209,12 +219,10 @@ def indistinguishable() -> str:
 )
 def automatic() -> str:
     generator = np.random.default_rng(0)
-    x = generator.standard_normal(_N)
     for weights in (_layers("dense", 1)[0], _layers("SAO", 1, 2)[0], np.eye(_N)[generator.permutation(_N)]):
-        for _, slope in _PHI.values():
-            steep = slope(weights @ x)
-            values = np.linalg.svd(steep[:, None] * weights, compute_uv=False)
-            if not np.allclose(values, np.sort(np.abs(steep))[::-1], rtol=0, atol=1e-12):
+        for activation, (_, slope) in _PHI.items():
+            steep = np.abs(slope(weights @ _input(_N)))
+            if not np.allclose(_jacobian_values([weights], activation), np.sort(steep)[::-1], rtol=0, atol=1e-12):
                 return "they keep the training dynamics"
     return "nothing, a permutation does the same"
 

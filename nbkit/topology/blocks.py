@@ -57,15 +57,17 @@ def complete_blocks(layer: Layer, *, who: str = "complete_blocks") -> list[Block
     sources, targets = check_layer(who, layer).edge_index().numpy()
     first = np.ones(len(sources), dtype=bool)  # edges are sorted by source: the first of each source
     first[1:] = sources[1:] != sources[:-1]
-    name = np.full(layer.n_in, -1)
-    name[sources[first]] = targets[first]
-    names, label = np.unique(name[sources], return_inverse=True)  # the block of each edge, seen from its source
+    inputs_in, names = sources[first], targets[first]
+    is_name = np.zeros(layer.n_out, dtype=bool)
+    is_name[names] = True
+    label_in = (np.cumsum(is_name) - 1)[names]  # blocks are numbered in the order of their first outputs
+    label = label_in[np.cumsum(first) - 1]  # of each edge, seen from its source
     owner = np.full(layer.n_out, -1)
     owner[targets] = label
-    inputs_in, outputs_in = np.flatnonzero(name >= 0), np.flatnonzero(owner >= 0)
-    label_in, label_out = np.searchsorted(names, name[inputs_in]), owner[outputs_in]
-    n_inputs, n_outputs = (np.bincount(labels, minlength=len(names)) for labels in (label_in, label_out))
-    if (owner[targets] != label).any() or (n_inputs * n_outputs != np.bincount(label, minlength=len(names))).any():
+    outputs_in = np.flatnonzero(owner >= 0)
+    label_out, n_blocks = owner[outputs_in], int(is_name.sum())
+    n_inputs, n_outputs = (np.bincount(labels, minlength=n_blocks) for labels in (label_in, label_out))
+    if (owner[targets] != label).any() or (n_inputs * n_outputs != np.bincount(label, minlength=n_blocks)).any():
         raise NbkitError(_not_complete(who, layer))
     inputs_in, outputs_in = (
         nodes[np.argsort(labels, kind="stable")] for nodes, labels in ((inputs_in, label_in), (outputs_in, label_out))

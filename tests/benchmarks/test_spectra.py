@@ -11,7 +11,7 @@ from . import spectra
 
 def test_every_ratio_is_taken_of_equal_values():
     ratios = [
-        *spectra.spectra_against_dense(64), *spectra.weights_against_loops(16, 4),
+        *spectra.spectra_against_dense(64), *spectra.weights_against_loops(16, 4, 2),
         *spectra.convolution_against_bare(4, 6),
     ]  # fmt: skip
     assert [ratio.promised for ratio in ratios] == [50, 50, 50, 100, None, 1 / 1.5]
@@ -20,7 +20,7 @@ def test_every_ratio_is_taken_of_equal_values():
 
 @pytest.mark.parametrize("n, degree", [(8, 2), (16, 4), (6, 6), (5, 1)])
 def test_the_published_loops_make_an_orthogonal_matrix_of_that_degree(n, degree):
-    weights = np.array(spectra.published_weights(n, degree, lambda: [[0.0] * n for _ in range(n)], seed=3))
+    weights = spectra.published_weights(n, degree, lambda: np.zeros((n, n)), seed=3)
     assert np.abs(weights @ weights.T - np.eye(n)).max() < 1e-12
     assert set((weights != 0).sum(axis=0)) == set((weights != 0).sum(axis=1)) == {degree}
     vectors = np.array(spectra.orthogonal_vectors(degree, random.Random(1)))

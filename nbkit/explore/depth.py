@@ -48,12 +48,12 @@ class DepthExplorer(Explorer):
         "measure": [Choice("view", "show", tuple(_LABELS))],
     }
     presets = {
-        "Fig. 11, untrained": {"activation": "tanh", "gain": "1", "deepest": 100, "view": _MEAN},
-        "its variance": {"activation": "tanh", "gain": "1", "deepest": 100, "view": _VARIANCE},
+        "Fig. 11, untrained": {"n": 256, "activation": "tanh", "gain": "1", "deepest": 100, "view": _MEAN},
+        "its variance": {"n": 256, "activation": "tanh", "gain": "1", "deepest": 100, "view": _VARIANCE},
         "a thousand layers": {"n": 32, "activation": "linear", "gain": "1", "deepest": 1000, "view": _LOG},
-        "ReLU, gain √2": {"activation": "ReLU", "gain": "√2", "deepest": 100, "view": _LOG},
-        "eq. (5) alone": {"activation": MIRRORED, "gain": "1", "deepest": 50, "view": _MEAN},
-        "looks linear": {"activation": LOOKS_LINEAR, "gain": "1", "deepest": 50, "view": _MEAN},
+        "ReLU, gain √2": {"n": 64, "activation": "ReLU", "gain": "√2", "deepest": 100, "view": _LOG},
+        "eq. (5) alone": {"n": 64, "activation": MIRRORED, "gain": "1", "deepest": 50, "view": _MEAN},
+        "looks linear": {"n": 64, "activation": LOOKS_LINEAR, "gain": "1", "deepest": 50, "view": _MEAN},
     }
     height = 480
 
@@ -65,7 +65,7 @@ class DepthExplorer(Explorer):
     def stream(
         self, *, n: int, degree: int, gain: str, activation: str, deepest: int, view: str
     ) -> Iterator[dict | None]:
-        """The first ten layers of all families, then all layers; then what only products in the log domain can tell."""
+        """The first ten layers of all families; then one family after another, to the end."""
         missing = {name: reason for name in _SHOWN if (reason := refusal(name, n, degree))}
         keys = {name: key_of(name, n, degree, activation, gain) for name in _SHOWN if name not in missing}
         depths = tuple(depth for depth in _DEPTHS if depth <= deepest)

@@ -94,7 +94,8 @@ def _deep_frame(frame: dict, keys: dict) -> dict:
     found = {name: logs for name, key in keys.items() if (logs := spectrum_at(key, frame["depth"])) is not None}
     spectra = {name: logs[~np.isnan(logs)] for name, logs in found.items()}
     is_whole = len(spectra) == len(keys) and all(len(spectra[name]) == len(found[name]) for name in found)
-    return frame | {"spectra": spectra, "note": "" if is_whole else "more and smaller values follow"}
+    note = "0: exactly; small: below 1e-20" if is_whole else "more and smaller values follow"
+    return frame | {"spectra": spectra, "note": note}
 
 
 def _deep_rows(frame: dict) -> list[Spectrum]:
@@ -185,7 +186,7 @@ def _layer_rows(frame: dict) -> list[Spectrum]:
 
 def _layer_title(frame: dict) -> str:
     verdicts = [
-        f"{name} {'like dense' if frame['p_values'][name] > 0.05 else 'not'} (p = {frame['p_values'][name]:.1g})"
+        f"{name} {'like dense' if frame['p_values'][name] > 0.05 else 'not'} (p\u00a0=\u00a0{frame['p_values'][name]:.1g})"
         for name in ("SAO", "RG-N", "LMP")
     ]
     return f"One {frame['activation']} layer, {frame['degree']} of {frame['n']} weights: {', '.join(verdicts)}"

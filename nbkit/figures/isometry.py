@@ -151,7 +151,9 @@ def construction_layout(steps: Mapping[str, object], *, n_shown: int | None = No
         axes = "" if number == 1 else number
         hidden = {"visible": False, "fixedrange": True}
         layout[f"xaxis{axes}"] = {**hidden, "domain": (x + 0.01, x + 1 / _ACROSS - 0.01), "anchor": f"y{axes}"}
+        layout[f"xaxis{axes}"] |= {"constrain": "range", "constraintoward": "left"}
         layout[f"yaxis{axes}"] = {**hidden, "domain": (y - 1 / _DOWN + 0.01, y - _TITLE), "anchor": f"x{axes}"}
+        layout[f"yaxis{axes}"] |= {"scaleanchor": f"x{axes}", "constrain": "range", "constraintoward": "top"}
         if number > len(matrices):
             continue
         name, matrix = list(matrices.items())[number - 1]

@@ -156,7 +156,7 @@ def spectra_traces(
         lines.append({"x": back([*x, *nail_x]), "y": np.array([*y, *nail_y])})
         colour = family_colour(f"spectra_figure (spectrum {row.name!r})", row.family)
         words += [
-            (at, base + float(np.clip(top - base, 0.32, 0.55)), f" {told} × {count}".replace("small", ""), colour)
+            (at, base + float(np.clip(top - base, 0.45, 0.6)), f" {told} × {count}".replace("small", ""), colour)
             for (at, told, count), top in zip(needles, tops, strict=True)
             if count >= _NAMED * n or told in ("0", "small")
         ]

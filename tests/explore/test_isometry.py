@@ -148,9 +148,9 @@ def test_sao_keeps_every_value_at_the_gain_to_the_depth_and_pruning_keeps_none(o
 def test_frames_come_with_sao_first_and_end_with_every_value():
     settings = {"n": 64, "degree": 8, "gain": "1", "activation": "linear", "depth": 20}
     frames = [frame for frame in SpectrumExplorer.stream(None, **settings) if frame is not None]
-    assert set(frames[0]["spectra"]) == {"SAO"} and frames[0]["note"]
+    assert set(frames[0]["spectra"]) == {"SAO"} and "follow" in frames[0]["note"]
     names = set(BIRTHS) - {name for name in BIRTHS if refusal(name, 64, 8)}
-    assert set(frames[-1]["spectra"]) == names and not frames[-1]["note"]
+    assert set(frames[-1]["spectra"]) == names and "follow" not in frames[-1]["note"]
     assert all(len(values) == 64 for values in frames[-1]["spectra"].values())
     again = [frame for frame in SpectrumExplorer.stream(None, **settings) if frame is not None]
     assert len(again) == 1  # what is known is shown at once
@@ -244,7 +244,12 @@ def test_another_draw_is_another_matrix_and_aligned_placement_stays(opened):
 
 @pytest.mark.parametrize(
     ("kind", "small"),
-    [(SpectrumExplorer, {"n": 64}), (LayerExplorer, {}), (DepthExplorer, {"n": 32}), (ConstructionExplorer, {})],
+    [
+        (SpectrumExplorer, {"n": 64}),
+        (LayerExplorer, {}),
+        (DepthExplorer, {"n": 32, "deepest": 50}),
+        (ConstructionExplorer, {}),
+    ],
 )
 def test_every_title_has_at_most_two_lines(opened, kind, small):
     explorer = opened(kind, **small)

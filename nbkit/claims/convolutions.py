@@ -114,8 +114,8 @@ def delta_zeros() -> str:
 
 @_claim(
     place="section III-D.1",
-    statement="its second and third layers have stride 2: share of the image's directions that such a layer keeps, 4 to 4 "
-    "channels, 8 x 8 pixels",
+    statement="orthogonal weights keep lengths in this CNN, whose second and third layers have stride 2: share of the "
+    "directions that such a layer keeps, 4 to 4 channels, 8 x 8 pixels",
     theirs="all",
     ours="1/4",
     correction="A delta kernel with a plain stride looks at every second pixel of every second row. What is kept is kept "
@@ -250,8 +250,8 @@ def cyclic_padding() -> str:
 
 @_claim(
     place="section IV-C, Fig. 6",
-    statement="image sides at which 3 x 3 ECO kernels are orthogonal, of the 8, 4, 2 to which blocks of stride 2 bring 32 x 32 "
-    "images",
+    statement="image sides at which the 3 x 3 kernels of Fig. 6 are orthogonal in LipConvNet's ECO blocks, 8, 4 and 2 for "
+    "32 x 32 images",
     theirs="8, 4, 2",
     ours="none",
     correction="k must divide n; otherwise no dilation helps. k = 4, 4, 2 fit, or images whose sides are multiples of 3.",

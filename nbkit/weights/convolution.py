@@ -6,7 +6,7 @@ import torch
 from nbkit.device import as_array, check_memory, random_generator
 from nbkit.errors import NbkitError, check_integer, check_integers, check_number, show
 from nbkit.topology import Layer, complete_blocks, dense_layer
-from nbkit.weights.orthogonal import _as_layer, looks_linear_block, orthogonal
+from nbkit.weights.orthogonal import as_layer, looks_linear_block, orthogonal
 
 __all__ = ["check_kernel", "delta_orthogonal", "eco", "n_free_slices", "soc"]
 
@@ -213,7 +213,7 @@ def _check_odd(who: str, kernel_size: object, reason: str) -> int:
 def _check_mask(who: str, mask: object | None, c_in: int, c_out: int) -> Layer:
     if mask is None:
         return dense_layer(c_in, c_out)
-    layer = _as_layer(who, mask)
+    layer = as_layer(who, mask)
     if layer.shape != (c_in, c_out):
         raise NbkitError(
             f"{who}: mask must be over {c_in} input and {c_out} output channels, got {layer}. "

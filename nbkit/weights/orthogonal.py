@@ -11,7 +11,7 @@ from nbkit.topology import Blocks, Layer, complete_blocks
 from nbkit.topology.layer import check_layer
 from nbkit.weights.laws import Gaussian, Law, check_law
 
-__all__ = ["looks_linear", "looks_linear_block", "orthogonal", "orthogonal_on_edges", "random_on_mask"]
+__all__ = ["as_layer", "looks_linear", "looks_linear_block", "orthogonal", "orthogonal_on_edges", "random_on_mask"]
 
 _UNIT = Gaussian(1.0)
 
@@ -44,7 +44,7 @@ def orthogonal(mask: object, *, gain: float = 1.0, seed: int | np.random.Generat
         >>> bool((weights @ weights.T - torch.eye(256)).abs().max() < 1e-12)
         True
     """
-    layer = _as_layer("orthogonal", mask)
+    layer = as_layer("orthogonal", mask)
     check_memory("orthogonal", 8 * layer.n_in * layer.n_out, lower="the number of nodes, or use orthogonal_on_edges")
     weights = torch.zeros(layer.n_out, layer.n_in, dtype=torch.float64)
     for blocks, values in _filled_blocks("orthogonal", layer, gain, seed):
@@ -63,7 +63,7 @@ def orthogonal_on_edges(layer: Layer, *, gain: float = 1.0, seed: int | np.rando
         NbkitError: as `orthogonal`.
     """
     who = "orthogonal_on_edges"
-    found = _filled_blocks(who, _as_layer(who, check_layer(who, layer)), gain, seed)
+    found = _filled_blocks(who, as_layer(who, check_layer(who, layer)), gain, seed)
     keys = [(b.inputs[:, None, :] * layer.n_out + b.outputs[:, :, None]).ravel() for b, _ in found]
     values = torch.cat([values.flatten() for _, values in found])
     return values[torch.from_numpy(np.argsort(np.concatenate(keys)))]
@@ -90,7 +90,7 @@ def random_on_mask(mask: object, law: Law = _UNIT, *, seed: int | np.random.Gene
         Esguerra et al. 2023, section IV ("RG-N", "RG-U").
     """
     who = "random_on_mask"
-    layer = _as_layer(who, mask)
+    layer = as_layer(who, mask)
     check_memory(who, 8 * layer.n_in * layer.n_out + 32 * layer.n_edges, lower="the number of nodes")
     sample = check_law(who, "law", law).sample((layer.n_edges,), seed=random_generator(seed, who=who)).double()
     sources, targets = layer.edge_index()
@@ -171,8 +171,12 @@ def _checked_weights(who: str, name: str, given: object) -> torch.Tensor:
     return tensor if tensor.is_floating_point() else tensor.double()
 
 
-def _as_layer(who: str, mask: object) -> Layer:
-    """The mask as a Layer that has an edge."""
+def as_layer(who: str, mask: object) -> Layer:
+    """A mask, a Layer or an (n_out, n_in) array of 0 and 1, as a Layer that has an edge.
+
+    Raises:
+        NbkitError: neither of them, or a mask without an edge.
+    """
     if not isinstance(mask, Layer):
         array = as_array(who, "mask", mask)
         if array.ndim != 2 or not array.size or not np.isin(array, (0, 1)).all():

@@ -84,6 +84,6 @@ def _title(frame: dict) -> str:
         f"{b} orthogonal blocks {c} × {d}: one for each set of {'columns' if tall else 'rows'} that are alike",
         f"Each block's numbers go where M has ones: {b * c * d} of {n_in * n_out} weights",
         f"Sorted, S is {b} separate blocks: the layer is {b} small dense layers side by side",
-        f"{b} blocks {c} × {d} make a {n_out} × {n_in} matrix {'orthogonal' if n_in == n_out else 'semi-orthogonal'}"
+        f"{b} blocks {c} × {d} make {'an orthogonal' if n_in == n_out else 'a semi-orthogonal'} matrix {n_out} × {n_in}"
         f" with {100 * b * c * d / (n_in * n_out):.3g} % of its weights",
     ][frame["step"] - 1]

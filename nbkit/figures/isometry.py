@@ -16,7 +16,7 @@ _ROUTES = {
     "dense, then -S": ("pruned", ("orthogonal birth", "prune", "", "train")),
     "SAO": ("sao", ("sparse wires", "orthogonal<br>on them", "", "train")),
 }
-_FATES = ("isometry lost when pruned", "isometry lost when pruned", "isometry kept exactly")
+_FATES = ("isometry lost when pruned", "isometry lost when pruned", "isometric at the start")
 _BOX_W, _BOX_H = 0.82, 0.56
 _ACROSS, _DOWN, _TITLE = 3, 2, 0.1  # panels of a construction, and the part of each row for its heading
 _SHARP_PX = 240

@@ -138,4 +138,4 @@ def test_the_pipeline_has_a_box_for_every_stage_and_an_arrow_between_two():
     texts = [a.text.replace("<br>", " ") for a in figure.layout.annotations]
     arrows = [a for a in figure.layout.annotations if a.arrowhead]
     assert len(figure.layout.shapes) == 10 and len(arrows) == 7
-    assert texts.count("prune") == 2 and "isometry kept exactly" in texts
+    assert texts.count("prune") == 2 and "isometric at the start" in texts

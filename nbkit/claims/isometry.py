@@ -53,7 +53,7 @@ def order_of_the_factors() -> str:
 
 @_claim(
     place="section IV-C",
-    statement="min(m, n) / r sets of r orthogonal vectors of length d: 256 x 256, d = 4; from 8 to 12, c = 3",
+    statement="min(m, n) / r sets of r orthogonal vectors as long as the degree: 256 x 256, d = 4; from 8 to 12, c = 3",
     theirs="64 of 4 of length 4; 4 of 2 of length 3",
 )
 def sets_of_vectors() -> str:

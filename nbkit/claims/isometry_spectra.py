@@ -101,11 +101,11 @@ def linear_isometry() -> str:
 
 @_claim(
     place="section III-C",
-    statement="so with the weights of this section, all scaled by 1.1: singular values of 60 linear layers",
-    theirs="1",
+    statement="with all weights scaled by 1.1, singular values of 60 orthogonal layers, linear",
+    theirs="not given",
     ours="304",
-    correction="1.1 to the power of the depth. Scaled, no layer is an isometry; in a tanh network the factor works "
-    "against the slopes below 1, and the singular values spread instead of vanishing.",
+    reason="Scaled, no layer is an isometry: 1.1 to the power of the depth. The paper scales tanh networks, where the "
+    "factor works against slopes below 1, and the singular values spread instead of vanishing.",
 )
 def scaled_weights() -> str:
     return _linear_values(_layers("SAO", 60, gain=1.1))
@@ -162,10 +162,10 @@ def mirrored_matrix() -> str:
 @_claim(
     place="equation (5)",
     statement="with it in every layer, and a ReLU behind each, the Jacobian's singular values at depth 1, 2, 5, 20",
-    theirs="1",
+    theirs="not given",
     ours="1.41 and 0",
-    correction="At every depth, half of them each. With a first layer [W; -W] and a last [W, -W] the whole network has "
-    "singular values 1 only.",
+    reason="At every depth, half of them each. With a first layer [W; -W] and a last [W, -W], which the paper does not "
+    "mention, the whole network has singular values 1 only.",
 )
 def mirrored_network() -> str:
     told, generator = set(), np.random.default_rng(0)

@@ -6,11 +6,13 @@ import torch
 
 from nbkit.device import as_array, check_memory
 from nbkit.errors import NbkitError, check_integer
+from nbkit.measure.exact_rank import ExactRange
 
 __all__ = ["DeepProduct"]
 
-_LOST = 1e-13  # of its column and of its row: what is left of a direction that is exactly lost, in float64
-_SAFE = 1e-5  # least |R_jj| of factors that were multiplied together; leaves 11 digits to every direction
+_LOST = 1e-13  # of what a direction may be behind one factor: less is exactly nothing, whatever is left by rounding
+_SAFE = 1e-5  # least |R_jj| of factors that were multiplied together; leaves 11 digits to every direction. A direction
+# that falls below it is lost if the product's exact rank says so
 _VANISHING = 1e-100  # of the largest entry: two such factors may underflow
 _LONGEST = 16  # factors multiplied together at most
 _GRADED = 1e6  # ratio of column norms from which on a factor is split into two
@@ -23,8 +25,9 @@ class DeepProduct:
 
     The product is held as U diag(e^l) T: orthonormal columns U, logarithms l, a well-conditioned T. A new factor A
     gives A U = Q R with columns sorted by their size; Q is the new U, |R_jj| moves into l, the rest of R into T. So a
-    direction that shrinks a thousand times is never added to one that does not. Directions that a factor maps to 0
-    (rows of zeros, a bottleneck, a rank below full to 13 digits) are exact zeros from then on.
+    direction that shrinks a thousand times is never added to one that does not. Directions that the product maps to 0
+    (rows of zeros, a bottleneck, ReLUs that are off one behind the other, a factor of a rank below full to 13 digits)
+    are exact zeros from then on: from the first factor on that loses one, the rank of the product is counted exactly.
 
     Against mpmath log10 is right to 1e-7, 1000 factors deep and where diagonals span 300 decades. To 1e-5 only where
     hundreds of sparse factors alternate with diagonals of 16 decades; and a single factor whose entries span tens of
@@ -54,6 +57,7 @@ class DeepProduct:
         self._logs = torch.zeros(self.n_in, dtype=torch.float64)
         self._pending: list[tuple[torch.Tensor | None, torch.Tensor | None]] = []
         self._length = 4  # how many pending factors are worth a decomposition
+        self._range = ExactRange(self.n_in)
 
     def multiply(self, factor: object) -> None:
         """Put a factor on the left of the product.
@@ -117,13 +121,19 @@ class DeepProduct:
         """Multiply factors into U diag(e^l) T: all of them by one decomposition where that is safe, or in halves."""
         if not factors or not len(self._logs):
             return
-        image, log_scale = _applied(factors, self._left)
-        left, triangle, kept, safety = _decomposed(image, self._logs)
-        n = len(factors)
-        if n > 1 and (len(kept) < len(self._logs) or safety < _SAFE):
+        image, noise, log_scale = _applied(factors, self._left)
+        left, triangle, kept, safety = _decomposed(image, noise, self._logs)
+        is_lossy = len(kept) < len(self._logs) or safety < _SAFE
+        n, behind = len(factors), self._range
+        if is_lossy or self._range.basis is not None or len(image) != len(self._left):
+            behind = self._range.behind([part.numpy() for factor in factors for part in factor if part is not None])
+        if n > 1 and (is_lossy or behind.rank < len(self._logs)):
             self._absorb(factors[: n // 2])
             self._absorb(factors[n // 2 :])
             return
+        if behind.rank < len(self._logs):
+            left, triangle, kept, safety = _decomposed(image, noise, self._logs, rank=behind.rank)
+        self._range = behind
         self._length = int(min(2 * n, _LONGEST, max(1, n * math.log(_SAFE) / math.log(min(max(safety, _SAFE), 0.5)))))
         logs = triangle[range(len(kept)), kept].abs().log() + self._logs[kept]
         scaled = triangle.sign() * (triangle.abs().log() + self._logs - logs[:, None]).exp()
@@ -138,48 +148,68 @@ def _ratio(sizes: torch.Tensor) -> float:
 
 def _applied(
     factors: list[tuple[torch.Tensor | None, torch.Tensor | None]], columns: torch.Tensor
-) -> tuple[torch.Tensor, float]:
-    """The factors times the columns, scaled to a largest entry of 1, and the logarithm of the scale."""
-    log_scale = 0.0
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """The factors times the columns, scaled to a largest entry of 1; what rounding is relative to; the scale's logarithm.
+
+    Rounding in A u is relative to |A| |u|. That is only computed for a single factor: of several, which are multiplied
+    together only where no direction is lost, the product itself is taken.
+    """
+    log_scale, noise = 0.0, columns.abs()
     for matrix, diagonal in factors:
+        if len(factors) == 1:
+            noise = noise if matrix is None else matrix.abs() @ noise
+            noise = noise if diagonal is None else diagonal.abs()[:, None] * noise
         columns = columns if matrix is None else matrix @ columns
         columns = columns if diagonal is None else diagonal[:, None] * columns
         largest = float(columns.abs().amax())
         if largest:
-            columns, log_scale = columns / largest, log_scale + math.log(largest)
-    return columns, log_scale
+            columns, noise, log_scale = columns / largest, noise / largest, log_scale + math.log(largest)
+    return columns, noise if len(factors) == 1 else columns.abs(), log_scale
 
 
-def _decomposed(image: torch.Tensor, logs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]:
+def _decomposed(
+    image: torch.Tensor, noise: torch.Tensor, logs: torch.Tensor, *, rank: int | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]:
     """image = Q R with the columns taken by descending size, without those that depend on columns before them.
+
+    Args:
+        image: (n_out, n_columns).
+        noise: (n_out, n_columns), what the rounding of each entry is relative to.
+        logs: what the columns are to be multiplied by, in logarithms.
+        rank: of the image, if it is known to be lower than rounding lets it seem.
 
     Returns:
         Q (n_out, rank); R (rank, n_columns), its columns in their old order; the columns (rank,) on R's diagonal; and
         the least |R_jj| relative to its column, 0 where columns are so small that they may vanish.
     """
     sizes = image.abs().amax(dim=0)
+    column_noise, row_noise = noise.amax(dim=0), noise.amax(dim=1)
     columns = (sizes.log() + logs).argsort(descending=True, stable=True)
     triangle = torch.zeros(min(image.shape), len(columns), dtype=image.dtype)
     while True:
-        q, r, scales = _row_wise_qr(image[:, columns])
-        rank = len(r)
-        bounds = _LOST * torch.minimum(sizes[columns], scales[:, None])  # (rank, n_columns)
-        lost = (~(r.diagonal().abs() > bounds.diagonal())).nonzero()
+        q, r, rows = _row_wise_qr(image[:, columns])
+        bounds = torch.minimum(column_noise[columns], row_noise[rows, None])  # (len(r), n_columns)
+        margins = r.diagonal().abs() / bounds.diagonal()
+        is_lost = ~(margins > _LOST)
+        if rank is not None and len(r) > rank:
+            least = margins.argsort()[: len(r) - rank]
+            is_lost[least] |= margins[least] < _SAFE
+        lost = is_lost.nonzero()
         if not len(lost):
             break
-        first = int(lost[0])  # columns behind may depend on this noise; those that depend on the ones before are sure
-        depends = r[first:].abs().amax(dim=0) <= bounds[first]
+        first = int(lost[0])  # columns behind may seem to depend on this noise; what depends on those before is known
+        depends = r[first:].abs().amax(dim=0) <= _LOST * bounds[first]
         depends[:first], depends[first] = False, True
         triangle[:first, columns[depends]] = r[:first, depends]
         columns = columns[~depends]
-    triangle[:rank, columns] = r
-    kept = columns[:rank]
-    safety = float((r.diagonal().abs() / sizes[kept]).min()) if rank and sizes[kept].min() > _VANISHING else 0.0
-    return q, triangle[:rank], kept, safety
+    triangle[: len(r), columns] = r
+    kept = columns[: len(r)]
+    safety = float((r.diagonal().abs() / sizes[kept]).min()) if len(r) and sizes[kept].min() > _VANISHING else 0.0
+    return q, triangle[: len(r)], kept, safety
 
 
 def _row_wise_qr(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Q (n_rows, rank) and R (rank, n_columns) of a matrix, rows of zeros left out; the largest entry of each pivot row.
+    """Q (n_rows, rank) and R (rank, n_columns) of a matrix, rows of zeros left out; the row that each pivot stands for.
 
     Rows are taken in the order in which Gaussian elimination with partial pivoting takes them: so the rounding of large
     rows does not wash away what small ones hold (Powell & Reid 1969; Cox & Higham 1998).
@@ -190,7 +220,7 @@ def _row_wise_qr(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
     orthonormal, triangle = torch.linalg.qr(matrix[rows])
     q = torch.zeros(len(matrix), len(triangle), dtype=matrix.dtype)
     q[rows] = orthonormal
-    return q, triangle, row_sizes[rows[: len(triangle)]]
+    return q, triangle, rows[: len(triangle)]
 
 
 def _log_values(logs: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from nbkit.errors import NbkitError
 from nbkit.measure import DeepProduct
 from nbkit.topology import biregular
+from nbkit.weights import orthogonal as orthogonal_on_mask
 from nbkit.weights import random_on_mask
 
 INFINITE = math.inf
@@ -120,6 +121,19 @@ def test_what_relu_kills_is_an_exact_zero(n_dead):
     alive = np.arange(4) >= n_dead
     values = found([rng.normal(size=(4, 4)), alive, rng.normal(size=(4, 4))])
     assert np.isneginf(values).tolist() == [False] * (4 - n_dead) + [True] * n_dead
+
+
+@pytest.mark.parametrize("make", [orthogonal_on_mask, random_on_mask])
+def test_what_relus_on_sparse_wires_kill_together_are_exact_zeros(make):
+    rng = np.random.default_rng(1)
+    factors = []
+    for _ in range(20):
+        wires = biregular(40, 40, 2, seed=rng)
+        factors += [make(wires, seed=rng).numpy(), (rng.random(40) < 0.85) * 1.0]
+    values, expected = found(factors), np.array(exact(factors, digits=300))
+    assert np.isneginf(expected).sum() == 19  # no factor alone loses as many
+    assert np.array_equal(np.isneginf(values), np.isneginf(expected))
+    assert values[:21] == pytest.approx(expected[:21], abs=1e-9)
 
 
 def test_a_reading_changes_nothing_and_the_size_is_the_smaller_end():

@@ -41,6 +41,10 @@ def test_another_wrong_answer_gets_the_hint(area):
     assert repr(exercises.check("area", lambda a, b: 0)) == "Not yet: for (2, 2) you say 0, it is 4. Count squares."
 
 
+def test_a_numpy_number_is_told_as_the_number_it_is(area):
+    assert "you say 0.5, it is 4" in repr(exercises.check("area", lambda a, b: np.float64(0.5)))
+
+
 @pytest.mark.parametrize("blank", [lambda a, b: ..., lambda a, b: a * ..., ...])
 def test_a_blank_is_not_wrong_but_open(area, blank):
     verdict = exercises.check("area", blank)

@@ -154,14 +154,3 @@ def sparsity_of_the_network() -> str:
 )
 def shallowest_network() -> str:
     return f"N = {min(_RATES)}"
-
-
-@_claim(
-    place="section III-D",
-    statement="the vanilla CNN's learning rates (N = 32, 128, 256, 512, 768) are those of",
-    theirs="Table 2",
-    ours="Table 3",
-    correction="Table 2 is captioned for the FNN and has none of these depths; Table 3 is captioned for CNNs.",
-)
-def rates_of_the_cnn() -> str:
-    return "Table 3" if not _RATES.keys() & {32, 128, 256, 512, 768} else "Table 2"

@@ -140,5 +140,5 @@ def _agrees(got: object, expected: object, tolerance: float) -> bool:
 
 
 def _short(value: object) -> str:
-    text = " ".join(repr(value).split())
+    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
     return text if len(text) <= 80 else text[:77] + "..."

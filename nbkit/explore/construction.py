@@ -78,12 +78,17 @@ def _steps(n_in: int, n_out: int, degree: int, placement: str, seed: int) -> tup
 def _title(frame: dict) -> str:
     (b, c, d), tall = frame["shape"], frame["n_out"] >= frame["n_in"]
     n_in, n_out = frame["n_in"], frame["n_out"]
+    kind = "an orthogonal" if n_in == n_out else "a semi-orthogonal"
     return [
-        f"M₁: {'each column has ' + str(c) if tall else 'each row has ' + str(d)} ones, the other way one",
-        f"{d if tall else c} copies of M₁: every input feeds {c} outputs, every output hears {d} inputs",
-        f"{b} orthogonal blocks {c} × {d}: one for each set of {'columns' if tall else 'rows'} that are alike",
+        f"M₁: {'each column has ' + _some(c, 'one') if tall else 'each row has ' + _some(d, 'one')}, the other way one",
+        f"M: M₁ {d if tall else c} times; an input feeds {_some(c, 'output')}, an output hears {_some(d, 'input')}",
+        f"{_some(b, 'orthogonal block')} {c} × {d}: one for each set of {'columns' if tall else 'rows'} that are alike",
         f"Each block's numbers go where M has ones: {b * c * d} of {n_in * n_out} weights",
-        f"Sorted, S is {b} separate blocks: the layer is {b} small dense layers side by side",
-        f"{b} blocks {c} × {d} make {'an orthogonal' if n_in == n_out else 'a semi-orthogonal'} matrix {n_out} × {n_in}"
-        f" with {100 * b * c * d / (n_in * n_out):.3g} % of its weights",
+        f"Sorted, S is {_some(b, 'separate block')}: {_some(b, 'small dense layer')} side by side",
+        f"{_some(b, 'block')} {c} × {d} make{'s' * (b == 1)} {kind} matrix {n_out} × {n_in} with "
+        f"{100 * b * c * d / (n_in * n_out):.3g}\N{NO-BREAK SPACE}% of its weights",
     ][frame["step"] - 1]
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

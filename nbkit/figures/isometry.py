@@ -84,9 +84,9 @@ def construction_steps(mask: object, weights: object, inputs: object, outputs: o
     orderly = weights[outputs.ravel()][:, inputs.ravel()]
     product = weights.T @ weights if tall else weights @ weights.T
     return {
-        "1. M₁: " + (f"columns with {c} ones" if tall else f"rows with {d} ones"): first,
+        "1. M₁: " + (f"columns with {c} one{'s' * (c > 1)}" if tall else f"rows with {d} one{'s' * (d > 1)}"): first,
         f"2. M: {copies} cop{'ies' if copies > 1 else 'y'} of M₁": mask,
-        f"3. {b} orthogonal blocks {c} × {d}": _beside(weights[outputs[:, :, None], inputs[:, None, :]]),
+        f"3. {b} orthogonal block{'s' * (b > 1)} {c} × {d}": _beside(weights[outputs[:, :, None], inputs[:, None, :]]),
         "4. S: the blocks on M": weights,
         "5. S, its nodes sorted": orderly,
         "6. SᵀS = I" if tall else "6. SSᵀ = I": product.round(12),
@@ -151,9 +151,9 @@ def construction_layout(steps: Mapping[str, object], *, n_shown: int | None = No
         axes = "" if number == 1 else number
         hidden = {"visible": False, "fixedrange": True}
         layout[f"xaxis{axes}"] = {**hidden, "domain": (x + 0.01, x + 1 / _ACROSS - 0.01), "anchor": f"y{axes}"}
-        layout[f"xaxis{axes}"] |= {"constrain": "range", "constraintoward": "left"}
+        layout[f"xaxis{axes}"] |= {"constrain": "domain", "constraintoward": "left"}
         layout[f"yaxis{axes}"] = {**hidden, "domain": (y - 1 / _DOWN + 0.01, y - _TITLE), "anchor": f"x{axes}"}
-        layout[f"yaxis{axes}"] |= {"scaleanchor": f"x{axes}", "constrain": "range", "constraintoward": "top"}
+        layout[f"yaxis{axes}"] |= {"scaleanchor": f"x{axes}", "constrain": "domain", "constraintoward": "top"}
         if number > len(matrices):
             continue
         name, matrix = list(matrices.items())[number - 1]

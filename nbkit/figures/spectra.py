@@ -20,6 +20,7 @@ _FULL = 0.82  # of a row: the height of a needle of all values
 _SLOTS = {"zero": 0.015, "smaller": 0.095, "edge": 0.17}  # of a logarithmic axis, from its left end
 _NAMED = 0.05  # of a row's values: fewer equal ones are a needle without a count
 _ROW_PX = 46
+_WORDS, _WORDS_GAP = 0.12, 0.16  # "1 × 256" in parts of the axis, and its distance from bars below in parts of a row
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +157,12 @@ def spectra_traces(
         lines.append({"x": back([*x, *nail_x]), "y": np.array([*y, *nail_y])})
         colour = family_colour(f"spectra_figure (spectrum {row.name!r})", row.family)
         words += [
-            (at, base + float(np.clip(top - base, 0.45, 0.6)), f" {told} × {count}".replace("small", ""), colour)
+            (
+                at,
+                base + _height_of_words(at, top - base, (x, y - base), _WORDS * (high - low)),
+                f" {told} × {count}".replace("small", ""),
+                colour,
+            )
             for (at, told, count), top in zip(needles, tops, strict=True)
             if count >= _NAMED * n or told in ("0", "small")
         ]
@@ -167,6 +173,13 @@ def spectra_traces(
     named["textfont"] = {"color": list(colours), "size": 11.5}
     edge = {"x": back([place["edge"]] * 2), "y": np.array([-0.12, len(rows)])} if log else {"x": (), "y": ()}
     return [*areas, *lines, named, edge]
+
+
+def _height_of_words(at: float, top: float, bars: tuple[np.ndarray, np.ndarray], reach: float) -> float:
+    """Where the words right of a needle stand in their row: at its head, or above the bars that they would cover."""
+    x, y = bars
+    covered = y[(x >= at) & (x <= at + reach)]
+    return float(np.clip(max(top, covered.max(initial=0.0) + _WORDS_GAP), 0.45, 0.9 if covered.any() else 0.6))
 
 
 def _logs(row: Spectrum) -> np.ndarray:

@@ -310,6 +310,18 @@ def test_reset_forgets_the_readers_zoom_on_every_axis_each_time(desk, show, expl
         desk.wait_for(f"{axes} === {json.dumps(whole)}")
 
 
+def test_reset_draws_whole_matrices_again(desk, show):
+    cell = show("Construction")
+    frames = f"""JSON.stringify([...{PICTURE % CELLS["Construction"]}.querySelectorAll('.shapelayer path')]
+        .map(path => path.getAttribute('d')))"""
+    opened = desk.evaluate(frames)
+    cell.get_by_role("button", name="more inputs", exact=True).click()
+    desk.wait_for(f"{frames} !== {json.dumps(opened)}")
+    await_rest(desk, CELLS["Construction"])
+    desk.python("construction.reset(); construction.settle()")
+    desk.wait_for(f"{frames} === {json.dumps(opened)}")
+
+
 def test_no_picture_offers_to_upload_itself(desk, show):
     cell = show("Density")
     titles = [button.get_attribute("data-title") for button in cell.locator(".modebar-btn").all()]

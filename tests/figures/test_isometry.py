@@ -68,6 +68,16 @@ def test_every_value_that_is_not_a_needle_is_in_a_bar():
             assert counts[1::2].sum() == pytest.approx(len(SPREAD))  # both ends of an empty bar lie on the row
 
 
+@pytest.mark.parametrize(
+    "values", [[0.0] * 9 + [*np.linspace(0.01, 0.3, 41)], [1.0] * 9 + [*np.linspace(0.9, 1.3, 41)]]
+)
+def test_the_number_at_a_needle_stands_above_the_bars_that_it_would_cover(values):
+    figure = spectra_figure([Spectrum("LMP", values)])
+    bars, words = figure.data[0], figure.data[-2]
+    covered = (bars.x >= words.x[0]) & (bars.x <= words.x[0] + 0.1)
+    assert bars.y[covered].max() > 0.3 and words.y[0] > bars.y[covered].max() + 0.1
+
+
 def test_ticks_name_the_places_and_are_few_powers_of_ten():
     for low in (1e-2, 1e-7, 1e-22):
         axis = spectra_axis((low, 10.0), log=True)

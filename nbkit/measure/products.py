@@ -212,14 +212,17 @@ def _row_wise_qr(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
     """Q (n_rows, rank) and R (rank, n_columns) of a matrix, rows of zeros left out; the row that each pivot stands for.
 
     Rows are taken in the order in which Gaussian elimination with partial pivoting takes them: so the rounding of large
-    rows does not wash away what small ones hold (Powell & Reid 1969; Cox & Higham 1998).
+    rows does not wash away what small ones hold (Powell & Reid 1969; Cox & Higham 1998). R has a positive diagonal: then
+    its first columns do not depend on those behind them, by whose number ties between rows may be broken.
     """
     row_sizes = matrix.abs().amax(dim=1) if matrix.shape[1] else matrix.sum(dim=1)
     alive = row_sizes.nonzero()[:, 0]
     rows = alive[torch.linalg.lu(matrix[alive])[0].T.nonzero()[:, 1]]
     orthonormal, triangle = torch.linalg.qr(matrix[rows])
+    signs = torch.where(triangle.diagonal() < 0, -1.0, 1.0).to(matrix.dtype)
+    triangle = signs[:, None] * triangle
     q = torch.zeros(len(matrix), len(triangle), dtype=matrix.dtype)
-    q[rows] = orthonormal
+    q[rows] = orthonormal * signs
     return q, triangle, rows[: len(triangle)]
 
 

@@ -136,6 +136,16 @@ def test_what_relus_on_sparse_wires_kill_together_are_exact_zeros(make):
     assert values[:21] == pytest.approx(expected[:21], abs=1e-9)
 
 
+def test_a_direction_lost_in_the_middle_does_not_turn_those_before_it():
+    """Ties between rows are broken by how many columns there are; rows of R must not change sign with them."""
+    rows = ["0-+-+-", "--0-00", "++-+++", "--+00+", "00000+", "--00+-"]
+    matrix = np.array([["-0+".index(entry) - 1 for entry in row] for row in rows])
+    wanted = np.linalg.svd(matrix, compute_uv=False)
+    assert np.linalg.matrix_rank(matrix) == 5
+    np.testing.assert_allclose(10 ** found([matrix])[:5], wanted[:5], rtol=1e-12)
+    assert found([matrix])[5] == -INFINITE
+
+
 def test_a_reading_changes_nothing_and_the_size_is_the_smaller_end():
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(7, 4)), rng.normal(size=(2, 7))

@@ -77,11 +77,12 @@ def _steps(n_in: int, n_out: int, degree: int, placement: str, seed: int) -> tup
 
 def _title(frame: dict) -> str:
     (b, c, d), tall = frame["shape"], frame["n_out"] >= frame["n_in"]
-    n_in, n_out = frame["n_in"], frame["n_out"]
+    n_in, n_out, copies = frame["n_in"], frame["n_out"], d if tall else c
     kind = "an orthogonal" if n_in == n_out else "a semi-orthogonal"
     return [
         f"M₁: {'each column has ' + _some(c, 'one') if tall else 'each row has ' + _some(d, 'one')}, the other way one",
-        f"M: M₁ {d if tall else c} times; an input feeds {_some(c, 'output')}, an output hears {_some(d, 'input')}",
+        f"{'1 copy' if copies == 1 else f'{copies} copies'} of M₁: every input feeds {_some(c, 'output')}, "
+        f"every output hears {_some(d, 'input')}",
         f"{_some(b, 'orthogonal block')} {c} × {d}: one for each set of {'columns' if tall else 'rows'} that are alike",
         f"Each block's numbers go where M has ones: {b * c * d} of {n_in * n_out} weights",
         f"Sorted, S is {_some(b, 'separate block')}: {_some(b, 'small dense layer')} side by side",

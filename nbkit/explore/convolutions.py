@@ -183,7 +183,7 @@ class RamanujanConvExplorer(Explorer):
         self.figure.retitle(_graph_title(frame))
         n_above = int(frame["above"].sum()) - 1
         waves = "wave" if n_above == 1 else "waves"
-        told = f"n = {frame['size']}: {n_above or 'no'} {waves} above the bound, around the constant"
+        told = f"n = {frame['size']}: {n_above or 'no'} {waves} above the bound, besides the constant one"
         self.canvases["above"].show(np.fft.fftshift(frame["above"]), title=told)
 
     def admissible(self, settings: dict) -> dict:

@@ -60,7 +60,7 @@ class DepthExplorer(Explorer):
     def build(self) -> None:
         labels = {"x_label": "depth L", "y_label": _LABELS[_MEAN]}
         self.figure = self.figure_widget(curves_figure(_curves({"families": {}}), **labels, height=self.height))
-        self._view = _MEAN
+        self._scales = None
 
     def stream(
         self, *, n: int, degree: int, gain: str, activation: str, deepest: int, view: str
@@ -82,10 +82,11 @@ class DepthExplorer(Explorer):
         yield frame | _told(keys, depths, view)
 
     def draw(self, frame: dict) -> None:
-        if frame["view"] != self._view:  # another unit of the axis
-            self._view = frame["view"]
+        scales = tuple(frame[name] for name in ("view", "deepest", "gain", "activation"))
+        if scales != self._scales:  # other units, or values of another size: old axes would squash them
+            self._scales = scales
             self.figure.forget_axes()
-            self.figure.layout.yaxis.title.text = _LABELS[self._view]
+            self.figure.layout.yaxis.title.text = _LABELS[frame["view"]]
         seen = [entry[name] for entry in frame["families"].values() for name in entry if name != "depth"]
         seen = np.concatenate([values[np.isfinite(values)] for values in seen])
         shown = self.grow("yaxis", min(0.0, seen.min(initial=0)), 1.05 * max(0.1, seen.max(initial=0)))
@@ -95,8 +96,8 @@ class DepthExplorer(Explorer):
 
 
 def _told(keys: dict, depths: tuple[int, ...], view: str) -> dict:
-    """Per family, as far as it is known: depths, the middle and the edges of the values there."""
-    families, zeros = {}, []
+    """Per family, as far as it is known: depths, the middle and the edges of the values there; and what is not drawn."""
+    families, zeros, beyond = {}, [], []
     for name, key in keys.items():
         spectra = {depth: spectrum_at(key, depth, deep=view == _LOG) for depth in depths}
         spectra = {depth: logs for depth, logs in spectra.items() if logs is not None}
@@ -104,11 +105,18 @@ def _told(keys: dict, depths: tuple[int, ...], view: str) -> dict:
             continue
         summary = np.array([_SUMMARIES[view](logs) for logs in spectra.values()]).reshape(len(spectra), -1)
         families[name] = {"depth": np.array(list(spectra), dtype=np.int64), "middle": summary[:, 0]}
+        beyond += [name] if np.isnan(summary[:, 0]).any() and view != _LOG else []
         if view == _LOG:
             families[name] |= {"lower": summary[:, 1], "upper": summary[:, 2]}
             share = np.isneginf(spectra[depths[-1]]).mean() if depths[-1] in spectra else 0
             zeros += [f"{name} {100 * share:.0f} %"] if share else []
-    return {"families": families, "note": f"exactly 0 at the end: {', '.join(zeros)}" if zeros else ""}
+    is_whole = all(name in families and families[name]["depth"][-1] == depths[-1] for name in keys)
+    notes = [
+        "" if is_whole else "deeper layers follow",
+        f"not drawn where an s is above {_TOO_LARGE:g}: {', '.join(beyond)}" if beyond else "",
+        f"exactly 0 at the end: {', '.join(zeros)}" if zeros else "",
+    ]
+    return {"families": families, "note": "; ".join(filter(None, notes))}
 
 
 def _moment(logs: np.ndarray, moment: Callable[[np.ndarray], float]) -> float:
@@ -145,5 +153,6 @@ def _title(frame: dict) -> str:
     ends = {name: entry["middle"][list(entry["depth"]).index(depth)] for name, entry in families.items()}
     chosen = [name for name in ("dense", "SAO", "RG-N", "LMP") if name in ends and np.isfinite(ends[name])]
     told = [f"{name} {in_words(ends[name]) if frame['view'] == _LOG else f'{ends[name]:.2g}'}" for name in chosen]
+    told = [words.replace(" ", "\N{NO-BREAK SPACE}") for words in told]
     kind = "median s" if frame["view"] == _LOG else _LABELS[frame["view"]]
     return f"{frame['activation']}, {depth} layer{'s' * (depth > 1)}, {kind}: {', '.join(told)}"

@@ -103,11 +103,12 @@ def _reason(scheme: str, density: float, size: int, kernel_size: int, step: int,
         return "independent weights"
     if scheme.startswith("pruned") and density < 1:
         return "pruned afterwards"
+    reasons = ["zero padding"] if padding == "zeros" else []
     if size % kernel_size:
-        return f"k = {kernel_size} does not divide n = {size}"
-    if step * kernel_size != size:
-        return "without dilation n/k"
-    return "zero padding" if padding == "zeros" else ""
+        reasons.append(f"k = {kernel_size} does not divide n = {size}")
+    elif step * kernel_size != size:
+        reasons.append("without dilation n/k")
+    return ", ".join(reasons)
 
 
 def _title(frame: dict) -> str:

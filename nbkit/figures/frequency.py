@@ -50,7 +50,7 @@ def frequency_figure(
         figure.add_trace(go.Heatmap(name=what, showscale=number == 2, colorbar=bar, **axes, **shades))
     for trace, update in zip(figure.data, traces, strict=True):
         trace.update(update)
-    figure.update_layout(margin_l=16, xaxis_domain=[_LEFT + _GAP, 1], yaxis_rangemode="tozero")
+    figure.update_layout(margin_l=16, xaxis_domain=[_LEFT + _GAP, 1], xaxis_nticks=4, yaxis_rangemode="tozero")
     return figure.update_layout(**_maps())
 
 

@@ -99,7 +99,7 @@ def operator_layout(n: int) -> dict[str, object]:
 
     def axis(size: int, domain: tuple[float, float], label: str, rule: int, **rest: object) -> dict[str, object]:
         minor = {"tick0": -0.5, "dtick": rule, "showgrid": True, "gridcolor": FAINT, "ticks": ""}
-        ticks = {"tickmode": "linear", "tick0": 0, "dtick": 1} if size < 10 else {"nticks": 6}
+        ticks = {"tickmode": "linear", "tick0": 0, "dtick": 1} if size < 10 else {"tickmode": "auto", "nticks": 6}
         return frame | ticks | {"domain": domain, "title": {"text": label, "standoff": 6}, "minor": minor} | rest
 
     left, right = (0, 1 - _RIGHT - _GAP), (1 - _RIGHT, 1)

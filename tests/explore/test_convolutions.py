@@ -56,6 +56,19 @@ def test_delta_and_soc_are_isometries_under_either_padding(opened, scheme, paddi
     assert list(explorer.figure.data[2].text) == [f"1 × {8 * 36}"]
 
 
+def test_both_causes_are_named_where_two_conditions_are_missed(opened):
+    explorer = opened(FrequencyExplorer, channels=8, size=6, dilation="1", padding="zeros")
+    assert "(zero padding, without dilation n/k)" in told(explorer)
+
+
+def test_a_larger_image_has_few_ticks_again_after_a_small_one_with_all(opened):
+    explorer = opened(OperatorExplorer, size=3)
+    assert explorer.figure.layout.xaxis.tickmode == "linear"
+    explorer.set(size=8)
+    explorer.settle()
+    assert explorer.figure.layout.xaxis.tickmode == explorer.figure.layout.yaxis.tickmode == "auto"
+
+
 def test_an_isometry_is_white_and_a_gaussian_is_not(opened):
     explorer = opened(FrequencyExplorer)
     assert all(np.abs(np.asarray(trace.z) - 1).max() < 1e-9 for trace in explorer.figure.data[4:6])

@@ -210,13 +210,31 @@ def test_a_thousand_layers_are_told_below_the_smallest_float(opened):
     entry = explorer.data["families"]["LMP"]
     assert entry["middle"][-1] < -320 and entry["lower"][-1] < entry["middle"][-1] < entry["upper"][-1]
     assert np.allclose(explorer.data["families"]["SAO"]["middle"], 0, atol=1e-9)
-    assert "LMP 1e-" in words(explorer)
+    assert "LMP\u00a01e-" in words(explorer)
 
 
 def test_a_mean_too_large_for_its_axis_leaves_a_gap(opened):
     explorer = opened(DepthExplorer, n=32, activation="linear", gain="√2", deepest=50)
     middle = explorer.data["families"]["SAO"]["middle"]
     assert np.isnan(middle[-1]) and middle[0] == pytest.approx(math.sqrt(2)) and explorer.error is None
+    assert "above 1000: dense, SAO" in explorer.data["note"]
+
+
+def test_depths_axes_start_again_with_another_depth_gain_or_activation_and_keep_with_another_degree(opened):
+    explorer = opened(DepthExplorer, n=32, activation="tanh", gain="√2", deepest=50)
+    explorer.set(gain="1", deepest=10)
+    explorer.settle()
+    x, y = explorer.figure.layout.xaxis.range, explorer.figure.layout.yaxis.range
+    assert tuple(x) == (0, 10) and y[1] < 1
+    explorer.set(degree=2)
+    explorer.settle()
+    assert explorer.figure.layout.yaxis.range[1] >= y[1] and tuple(explorer.figure.layout.xaxis.range) == (0, 10)
+
+
+def test_depth_says_while_deeper_layers_are_missing(opened):
+    explorer = opened(DepthExplorer, n=32)
+    notes = [frame["note"] for frame in explorer.stream(**explorer.settings | {"degree": 8}) if frame]
+    assert "deeper layers follow" in notes[0] and "follow" not in notes[-1]
 
 
 def test_a_construction_offers_the_admissible_degrees_and_shows_as_many_panels_as_steps(opened):

@@ -81,12 +81,13 @@ def construction_steps(mask: object, weights: object, inputs: object, outputs: o
     b, d, c = len(inputs), inputs.shape[1], outputs.shape[1]
     tall = n_out >= n_in
     first, copies = (mask[:, :b], d) if tall else (mask[:b], c)
+    ones, line = (c, "column") if tall else (d, "row")
     orderly = weights[outputs.ravel()][:, inputs.ravel()]
     product = weights.T @ weights if tall else weights @ weights.T
     return {
-        "1. M₁: " + (f"columns with {c} one{'s' * (c > 1)}" if tall else f"rows with {d} one{'s' * (d > 1)}"): first,
+        f"1. M₁: {ones} one{'s' * (ones > 1)} a {line}": first,
         f"2. M: {copies} cop{'ies' if copies > 1 else 'y'} of M₁": mask,
-        f"3. {b} orthogonal block{'s' * (b > 1)} {c} × {d}": _beside(weights[outputs[:, :, None], inputs[:, None, :]]),
+        f"3. {b} block{'s' * (b > 1)} of {c} × {d}": _beside(weights[outputs[:, :, None], inputs[:, None, :]]),
         "4. S: the blocks on M": weights,
         "5. S, its nodes sorted": orderly,
         "6. SᵀS = I" if tall else "6. SSᵀ = I": product.round(12),

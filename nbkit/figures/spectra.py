@@ -17,7 +17,7 @@ _FLOOR = -20.0  # log10 of what still has a place of its own on a logarithmic ax
 _EQUAL = 4e-7  # in log10: values within 1e-6 of their neighbour are one
 _N_BINS = 40
 _FULL = 0.82  # of a row: the height of a needle of all values
-_SLOTS = {"zero": 0.015, "smaller": 0.095, "edge": 0.17}  # of a logarithmic axis, from its left end
+_SLOTS = {"zero": 0.015, "smaller": 0.115, "edge": 0.21}  # of a logarithmic axis, from its left end
 _NAMED = 0.05  # of a row's values: fewer equal ones are a needle without a count
 _ROW_PX = 46
 _WORDS, _WORDS_GAP = 0.12, 0.16  # "1 × 256" in parts of the axis, and its distance from bars below in parts of a row
@@ -93,7 +93,7 @@ def spectra_figure(
     dress(figure, title, height=height or 120 + _ROW_PX * len(rows), right=66, hovermode=False)
     low, high = spectra_range(rows, log=log)
     figure.update_xaxes(title_text=f"{value_label} (log)" if log else value_label, **spectra_axis((low, high), log=log))
-    figure.update_xaxes(range=[math.log10(low), math.log10(high)] if log else [low, high])
+    figure.update_xaxes(tickangle=0, range=[math.log10(low), math.log10(high)] if log else [low, high])
     names = [f'<span style="color:{colour}">{row.name}</span>' for row, colour in zip(rows, colours, strict=True)]
     places = list(range(len(rows)))[::-1]
     figure.update_yaxes(tickvals=places, ticktext=names, range=[-0.12, len(rows)], showgrid=False, ticks="")

@@ -146,6 +146,15 @@ def test_a_direction_lost_in_the_middle_does_not_turn_those_before_it():
     assert found([matrix])[5] == -INFINITE
 
 
+@pytest.mark.parametrize("seed", [64, 102, 397, 750])
+def test_sums_that_cancel_exactly_leave_exact_zeros(seed):
+    """Where an exact 0 is computed as rounding, that looks like a small row: these have rank 1 to 4."""
+    rng = np.random.default_rng(seed)
+    factors = [(rng.random((6, 6)) < 0.35) * rng.choice([-1, 1], size=(6, 6)) for _ in range(4)]
+    rank = np.linalg.matrix_rank(np.linalg.multi_dot(factors[::-1]))  # integers, exact
+    assert 0 < rank < 5 and np.isfinite(found(factors)).sum() == rank
+
+
 def test_a_reading_changes_nothing_and_the_size_is_the_smaller_end():
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(7, 4)), rng.normal(size=(2, 7))

@@ -115,6 +115,8 @@ def _prepare(who: str, net: nn.Module, x: object) -> tuple[nn.Module, torch.Tens
         raise NbkitError(f"{who}: net must be a torch module, got {type(net).__name__}. See nbkit.nets.chain.")
     state = [*net.named_parameters(), *net.named_buffers()]
     for name, values in state:
+        if isinstance(values, nn.parameter.UninitializedTensorMixin):
+            raise NbkitError(f"{who}: the weights must be there, got none yet in {name}. Run the network once.")
         if not values.isfinite().all():
             raise NbkitError(f"{who}: the weights must be finite, got NaN or infinite ones in {name}. Train it anew.")
     points = x if isinstance(x, torch.Tensor) else torch.as_tensor(as_array(who, "x", x))
@@ -131,16 +133,17 @@ def _prepare(who: str, net: nn.Module, x: object) -> tuple[nn.Module, torch.Tens
 
 def _double(net: nn.Module) -> nn.Module:
     """A copy in float64 and eval mode; float64 weights are shared with the network, not copied."""
-    doubles: dict[int, object] = {
-        id(values): nn.Parameter(values.detach().double(), requires_grad=False)
-        for values in net.parameters()
-        if values.is_floating_point()
-    }
-    copied = copy.deepcopy(net, doubles).eval()
+    with torch.inference_mode(False):  # what is made in it can have no gradient
+        doubles: dict[int, object] = {
+            id(values): nn.Parameter(values.detach().double(), requires_grad=False)
+            for values in net.parameters()
+            if values.is_floating_point()
+        }
+        copied = copy.deepcopy(net, doubles).eval().double()
     for module in copied.modules():
         if hasattr(module, "inplace"):  # would overwrite the point
             module.inplace = False
-    return copied.double()
+    return copied
 
 
 def _factors(who: str, net: nn.Module, point: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -157,6 +160,10 @@ def _factors(who: str, net: nn.Module, point: torch.Tensor) -> Iterator[torch.Te
             point = module(point)
         elif not point.isfinite().all():
             raise NbkitError(f"{who}: the activations must be finite, but they overflow. Scale the weights down.")
+        elif type(module) is nn.Tanh:  # autograd's 1 - tanh^2 has no digit left from |h| = 19 on
+            slopes = point.flatten().cosh().pow(-2)
+            point = module(point)
+            yield slopes
         else:
             point, jacobian = _jacobian(who, module, point, diagonal=type(module) in _ELEMENTWISE)
             yield jacobian[0]
@@ -202,9 +209,11 @@ def _images(who: str, module: nn.Module, points: torch.Tensor) -> torch.Tensor:
             f"{who}: net must take x as points of shape {tuple(points.shape[1:])}, but {type(module).__name__} says: "
             f"{error}. Give points of the width of the network."
         ) from error
-    if images.ndim < 2 or len(images) != len(points) or not images.requires_grad:
+    is_real = isinstance(images, torch.Tensor) and images.is_floating_point() and images.numel() > 0
+    if not is_real or images.ndim < 2 or len(images) != len(points) or not images.requires_grad:
+        got = f"{images.dtype}, {tuple(images.shape)}" if isinstance(images, torch.Tensor) else type(images).__name__
         raise NbkitError(
-            f"{who}: net must map a batch of points to as many, differentiably, got shape {tuple(images.shape)} from "
+            f"{who}: net must map a batch of points to as many, differentiably, got {got} from "
             f"{tuple(points.shape)}. Take out what detaches its input or joins points."
         )
     return images

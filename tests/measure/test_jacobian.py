@@ -219,6 +219,53 @@ def test_what_is_no_differentiable_map_of_points_is_refused(module):
         jacobian_singular_values(module, np.ones(3))
 
 
+class Several(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+class Waves(nn.Module):
+    def forward(self, x):
+        return 1j * x
+
+
+class Nothing(nn.Module):
+    def forward(self, x):
+        return x[:, :0]
+
+
+@pytest.mark.parametrize(
+    "module, got",
+    [(Several(), "got tuple"), (Waves(), "got torch.complex128"), (Nothing(), r"got torch.float64, \(1, 0\)")],
+)
+@pytest.mark.parametrize("function", [jacobian_singular_values, jacobian_factors])
+def test_outputs_that_are_no_real_numbers_are_refused(function, module, got):
+    with pytest.raises(NbkitError, match=f"must map a batch of points.*{got}"):
+        function(nn.Sequential(module), np.ones(3))
+
+
+def test_weights_that_are_not_there_yet_are_refused():
+    with pytest.raises(NbkitError, match="the weights must be there, got none yet in 0.weight"):
+        jacobian_singular_values(nn.Sequential(nn.LazyLinear(3)), np.ones(2))
+
+
+def test_slopes_of_saturated_tanh_keep_their_digits():
+    """1 / cosh(h)^2 = 4 e^(-2h) / (1 + e^(-2h))^2."""
+    h = np.array([0.5, 15.0, 25.0, 150.0])
+    wanted = math.log10(4) - 2 * h / math.log(10) - 2 * np.log10(1 + np.exp(-2 * h))
+    found = jacobian_log10_singular_values(chain([np.eye(4)], "tanh"), h)
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("function", [jacobian_singular_values, jacobian_log10_singular_values])
+def test_inference_mode_changes_nothing(function):
+    net = chain([np.eye(3), np.ones((2, 3))], "silu").float()
+    wanted = function(net, torch.ones(3))
+    with torch.inference_mode():
+        found = function(net, torch.ones(3))
+    assert torch.equal(found, wanted)
+
+
 def test_factors_are_those_of_a_chain_at_one_point():
     with pytest.raises(NbkitError, match="net must be an nn.Sequential.*got FeedForward"):
         jacobian_factors(FeedForward((3, 2)), np.ones(3))

@@ -65,6 +65,8 @@ class SpectrumExplorer(Explorer):
         keys = {name: key_of(name, n, degree, activation, gain) for name in BIRTHS if name not in missing}
         frame = {"n": n, "degree": degree, "depth": depth, "activation": activation, "missing": missing}
         rough = [name for name in _FIRST if name in keys and spectrum_at(keys[name], depth) is None]
+        if "SAO" in missing:  # what is known, and why the others are not there, before LMP and LRP, which take long
+            yield _deep_frame(frame, keys)
         for name in rough:
             for _ in grow_spectra(keys[name], (depth,)):
                 yield None
@@ -117,7 +119,7 @@ def _deep_title(frame: dict) -> str:
             f"; the largest of LMP is {in_words(top)}" if np.isfinite(top) else ""
         )
     counts = {name: (spectra[name] > _LARGE).sum() for name in ("dense", "SAO", "RG-N", "LMP") if name in spectra}
-    told = ", ".join(f"{name} {count}" for name, count in counts.items())
+    told = ", ".join(f"{name}\N{NO-BREAK SPACE}{count}" for name, count in counts.items()) or "they follow"
     return f"{where}values above 0.01, of {n}: {told}"
 
 

@@ -21,6 +21,7 @@ from nbkit.explore.isometry import (
     slopes_at,
     spectrum_at,
 )
+from nbkit.explore.spectrum import _deep_title
 from nbkit.figures import FAMILY_COLOURS
 
 ORTHOGONAL, SPARSE = ("dense", "SAO", "RadiX-O"), [name for name in BIRTHS if name != "dense"]
@@ -161,6 +162,13 @@ def test_families_without_such_a_layer_say_why_in_their_row(opened):
     assert "SAO" not in explorer.data["spectra"] and explorer.error is None
     row = next(trace for trace in explorer.figure.data if trace.name == "words")
     assert "d = 3 does not divide n = 64" in row.text
+
+
+def test_a_degree_without_sao_says_so_before_anything_is_computed():
+    settings = {"n": 64, "degree": 3, "gain": "1.1", "activation": "SiLU", "depth": 20}
+    first = next(SpectrumExplorer.stream(None, **settings))
+    assert first["spectra"] == {} and first["missing"]["SAO"] == "d = 3 does not divide n = 64"
+    assert "they follow" in _deep_title(first)
 
 
 def test_the_places_for_zeros_move_with_the_axis(opened):

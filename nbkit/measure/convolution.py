@@ -95,6 +95,8 @@ def _by_frequency(who: str, kernel: object, size: object, dilation: object) -> t
     (height, width), spread = _check_pair(who, "size", size), _check_pair(who, "dilation", dilation)
     c_out, c_in, *taps = kernel.shape
     half = width // 2 + 1
+    if not kernel.abs().sum().isfinite():
+        raise NbkitError(f"{who}: the kernel's sum must fit into float64, but it overflows. Scale the weights down.")
     check_memory(who, 72 * c_out * c_in * height * half, lower="the channels or size")
     rows, columns = (
         torch.arange(k, device=kernel.device) * d % n for k, d, n in zip(taps, spread, (height, width), strict=True)

@@ -45,19 +45,20 @@ def singular_values(matrix_or_layer: object, weights: object | None = None) -> t
         float64 (min(n_in, n_out),), descending.
 
     Raises:
-        NbkitError: not a matrix, or NaN or infinite entries; a wrong number of weights; a result beyond the memory
-            budget.
+        NbkitError: not a matrix, or NaN or infinite entries; a wrong number of weights; values that overflow, or a
+            result beyond the memory budget.
     """
     who = "singular_values"
     if isinstance(matrix_or_layer, Layer):
         layer = matrix_or_layer
         check_memory(who, 64 * min(layer.shape), lower="the number of nodes in the layer")
-        return _layer_values(layer, None if weights is None else _finite(who, "weights", weights, n_axes=1))
+        given = None if weights is None else _finite(who, "weights", weights, n_axes=1)
+        return _fitting(who, _layer_values(layer, given))
     if weights is not None:
         raise NbkitError(
             f"{who}: weights belong to a Layer, got {show(matrix_or_layer)}. Give the layer, or a matrix alone."
         )
-    return _matrix_values(_finite(who, "matrix", matrix_or_layer, n_axes=2))
+    return _fitting(who, _matrix_values(_finite(who, "matrix", matrix_or_layer, n_axes=2)))
 
 
 def path_singular_values(topology: Topology) -> torch.Tensor:
@@ -206,6 +207,12 @@ def _finite(who: str, name: str, given: object, *, n_axes: int) -> torch.Tensor:
             f"Give {'a Layer or a finite matrix' if n_axes == 2 else 'one finite number for each wire'}."
         )
     return tensor
+
+
+def _fitting(who: str, values: torch.Tensor) -> torch.Tensor:
+    if not values.isfinite().all():
+        raise NbkitError(f"{who}: the values must fit into float64, but they overflow. Scale the weights down.")
+    return values
 
 
 def _matrix_values(matrix: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nbkit.device import as_array
-from nbkit.errors import NbkitError, check_choice
+from nbkit.errors import NbkitError, check_choice, show
 from nbkit.nets.activations import ACTIVATIONS
 
 __all__ = ["chain"]
@@ -51,10 +51,11 @@ def chain(
     make = ACTIVATIONS[check_choice("chain", "activation", activation, ACTIVATIONS)]
     check_choice("chain", "output", output, ("activation", "linear"))
     matrices = _matrices(weights)
-    offsets = [None] * len(matrices) if biases is None else list(biases)
-    if len(offsets) != len(matrices):
+    offsets = [None] * len(matrices) if biases is None else biases
+    if not isinstance(offsets, (list, tuple)) or len(offsets) != len(matrices):
+        got = len(offsets) if isinstance(offsets, (list, tuple)) else show(offsets)
         raise NbkitError(
-            f"chain: biases must be one for each of the {len(matrices)} matrices, got {len(offsets)}. "
+            f"chain: biases must be a list with one for each of the {len(matrices)} matrices, got {got}. "
             "Write None for a layer without bias."
         )
     modules = [

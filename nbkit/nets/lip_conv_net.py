@@ -5,7 +5,7 @@ import math
 import numpy as np
 from torch import nn
 
-from nbkit.device import random_generator
+from nbkit.device import check_memory, random_generator
 from nbkit.errors import NbkitError, check_integer, check_integers, check_number, show
 from nbkit.nets.activations import MaxMin
 from nbkit.nets.convolution import OrthogonalConv2d, SkewConv2d
@@ -16,6 +16,7 @@ __all__ = ["lip_conv_net"]
 
 _SKEW_SCALE = 0.5  # rms of ||L x|| / ||x|| at birth; the norm of L is then about 1, to which Singla & Feizi scale it
 _BLOCKS, _SKEW_BLOCKS = 5, 2
+_MODULE_BYTES = 2**14  # a convolution and its MaxMin without weights
 
 
 def lip_conv_net(
@@ -55,7 +56,7 @@ def lip_conv_net(
 
     Raises:
         NbkitError: a depth, channels or an image that do not divide as above; a density that its masks do not admit
-            (the message lists those they do).
+            (the message lists those they do); a network beyond the memory budget.
 
     Source:
         Esguerra et al. 2023, section III-D.2; Singla & Feizi 2021 and Yu et al. 2022 for what it leaves open.
@@ -67,6 +68,8 @@ def lip_conv_net(
         check_integer(who, "widening", widening, at_least=1, at_most=2**10),
         _check_image(who, image),
     )
+    n_bytes = sum(_MODULE_BYTES + 72 * max(shape[:2]) ** 2 for block in layers for shape in block)
+    check_memory(who, n_bytes, lower="the depth, the channels or widening")
     n_parts = _check_parts(who, density, [c for block in layers[_SKEW_BLOCKS:] for shape in block for c in shape[:2]])
     generator = random_generator(seed, who=who)
     blocks = []

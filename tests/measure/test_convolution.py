@@ -145,6 +145,11 @@ def test_what_has_no_spectrum_is_refused(ask, arguments, options, rule):
         ask(*arguments, **options)
 
 
+def test_a_kernel_whose_sums_overflow_is_refused():
+    with pytest.raises(NbkitError, match="conv_singular_values: the kernel's sum must fit into float64"):
+        conv_singular_values(np.full((1, 1, 3, 3), 1e308), 4)
+
+
 @pytest.mark.parametrize("ask", [conv_singular_values, conv_matrix])
 def test_another_padding_is_refused(ask):
     with pytest.raises(NbkitError, match=f"^{ask.__name__}: padding must be one of 'circular', 'zeros', got 'reflect'"):

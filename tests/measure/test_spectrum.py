@@ -378,3 +378,9 @@ def test_the_spectrum_of_paths_is_checked_before_it_is_made():
         path_singular_values(BRAIN)
     with pytest.raises(NbkitError, match="^path_singular_values: topology must be a Topology"):
         path_singular_values(np.eye(2))
+
+
+@pytest.mark.parametrize("arguments", [(np.full((2, 2), 1.7e308),), (CirculantLayer(4, (0, 1)), [1.7e308, 1.7e308])])
+def test_values_that_overflow_are_said(arguments):
+    with pytest.raises(NbkitError, match="singular_values: the values must fit into float64, but they overflow"):
+        singular_values(*arguments)

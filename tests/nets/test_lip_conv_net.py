@@ -98,5 +98,7 @@ def test_what_makes_no_network_is_refused(settings, rule):
 
 
 def test_a_network_that_does_not_fit_is_refused_before_any_layer_is_made():
-    with pytest.raises(NbkitError, match="^lip_conv_net: the result must fit .* Lower the depth, the channels or widening"):
+    with pytest.raises(
+        NbkitError, match="^lip_conv_net: the result must fit .* Lower the depth, the channels or widening"
+    ):
         lip_conv_net(5 * 2**17, channels=1024)

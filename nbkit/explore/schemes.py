@@ -36,7 +36,7 @@ SCHEMES = {
     "pruned ECO": "pruned",
 }
 CHANNELS = (4, 8, 16, 32)
-DENSITIES = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
+DENSITIES = (0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0)
 SIZES = (4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 18, 20, 24, 28, 30, 32)
 
 _MOST_ROWS = {"SOC": 400}  # of an explicit matrix: its SVD, or for SOC its exponential, takes one step

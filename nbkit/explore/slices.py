@@ -27,7 +27,7 @@ class SliceExplorer(Explorer):
         "kernel": [
             Slider("channels", "channels c", values=(4, 8, 16), value=8),
             Slider("kernel_size", "kernel size k", values=(1, 2, 3, 4, 5, 6), value=3),
-            Slider("density", "density", values=DENSITIES[:5], value=0.25),
+            Slider("density", "density", values=DENSITIES[1:], value=0.25),
             Slider("seed", "seed", 0, 9, value=0),
         ],
     }
@@ -72,7 +72,7 @@ class SliceExplorer(Explorer):
         return {
             "step": range(1, len(_STEPS[settings["scheme"]]) + 1),
             "kernel_size": (1, 3, 5) if is_delta else (1, 2, 3, 4, 5, 6),
-            "density": [density for density in DENSITIES[:5] if density * settings["channels"] >= 1],
+            "density": [density for density in DENSITIES[1:] if density * settings["channels"] >= 1],
         }
 
 

@@ -14,6 +14,7 @@ __all__ = ["spectrum_figure", "spectrum_traces"]
 
 _EQUAL = 1e-6  # times the largest value (at least 1): closer values count as one
 _PLATEAU = 0.06  # of the axis: shorter plateaus have no room for their length, the hover says it
+_WIDE = 0.2  # of the axis: about as wide as a label
 
 
 def spectrum_figure(
@@ -143,15 +144,23 @@ def _steps(values: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _multiplicities(spectra: list[np.ndarray], colours: list[str]) -> dict[str, object]:
-    """The long plateaus of each spectrum, written above its line, of every second spectrum below."""
+    """The long plateaus of each spectrum, written above its line, of every second spectrum below.
+
+    Values descend: beside a plateau that is shorter than its label only the upper right and the lower left are free.
+    """
     rows = []
     shortest = max(2, _PLATEAU * max(values.size for values in spectra))
     for index, (values, colour) in enumerate(zip(spectra, colours, strict=True)):
-        place = "bottom center" if index % 2 else "top center"
+        is_below = index % 2
         for start, count in zip(*_plateaus(values), strict=True):
             if count >= shortest:
                 value = 0.0 if abs(values[start]) <= _tolerance(values) else values[start]
-                rows.append((start + count / 2, value, f"{value:.4g} × {count}".replace("-", "−"), place, colour))
+                text = f"{value:.4g} × {count}".replace("-", "−")
+                if count >= _WIDE * values.size:
+                    rows.append((start + count / 2, value, text, "bottom center" if is_below else "top center", colour))
+                else:
+                    end, place = (start + count, "bottom left") if is_below else (start, "top right")
+                    rows.append((end, value, text, place, colour))
     x, y, text, places, shades = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     return {
         "x": np.array(x, dtype=np.float64),

@@ -203,7 +203,7 @@ def grow_spectra(key: Key, depths: tuple[int, ...], *, deep: bool = False) -> It
             if layer in missing:
                 yield layer
                 _found(key, is_deep)[layer] = np.asarray(ended.log10_singular_values())
-        if layer in missing or layer % _A_STEP == 0:
+        if layer in missing or deep or layer % _A_STEP == 0:
             yield layer
 
 

@@ -87,6 +87,8 @@ class DeepProduct:
         else:
             self._append_matrix(values)
         self.n_out = len(values)
+        if not (values if values.ndim == 1 else values.abs().amax(dim=1)).all():
+            self._length = 1  # it loses directions: what is pending would be tried together, in vain
         if len(self._pending) > self._length:
             self._absorb(self._pending[:-1])
             del self._pending[:-1]
@@ -122,16 +124,17 @@ class DeepProduct:
         if not factors or not len(self._logs):
             return
         image, noise, log_scale = _applied(factors, self._left)
-        left, triangle, kept, safety = _decomposed(image, noise, self._logs)
+        n, is_followed = len(factors), self._range.basis is not None or len(image) != len(self._left)
+        behind = self._range_behind(factors) if is_followed else self._range
+        rank = behind.rank if n == 1 and is_followed else None
+        left, triangle, kept, safety = _decomposed(image, noise, self._logs, rank=rank)
         is_lossy = len(kept) < len(self._logs) or safety < _SAFE
-        n, behind = len(factors), self._range
-        if is_lossy or self._range.basis is not None or len(image) != len(self._left):
-            behind = self._range.behind([part.numpy() for factor in factors for part in factor if part is not None])
         if n > 1 and (is_lossy or behind.rank < len(self._logs)):
             self._absorb(factors[: n // 2])
             self._absorb(factors[n // 2 :])
             return
-        if behind.rank < len(self._logs):
+        if is_lossy and not is_followed:  # from here on the rank is counted
+            behind = self._range_behind(factors)
             left, triangle, kept, safety = _decomposed(image, noise, self._logs, rank=behind.rank)
         self._range = behind
         self._length = int(min(2 * n, _LONGEST, max(1, n * math.log(_SAFE) / math.log(min(max(safety, _SAFE), 0.5)))))
@@ -140,6 +143,9 @@ class DeepProduct:
         right = scaled @ self._right
         norms = right.norm(dim=1)
         self._left, self._right, self._logs = left, right / norms[:, None], logs + norms.log() + log_scale
+
+    def _range_behind(self, factors: list[tuple[torch.Tensor | None, torch.Tensor | None]]) -> ExactRange:
+        return self._range.behind([part.numpy() for factor in factors for part in factor if part is not None])
 
 
 def _ratio(sizes: torch.Tensor) -> float:

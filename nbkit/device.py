@@ -16,6 +16,7 @@ from nbkit.errors import NbkitError, check_integer, show
 
 __all__ = [
     "as_array",
+    "as_tensor",
     "check_memory",
     "choose_device",
     "describe_device",
@@ -163,10 +164,10 @@ def as_array(who: str, name: str, values: object) -> np.ndarray:
     Raises:
         NbkitError: rows of unequal length, text, or anything else that is no array of numbers.
     """
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = values.float() if values.dtype == torch.bfloat16 else values  # numpy has no bfloat16
     try:
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu()
+            values = values.float() if values.dtype == torch.bfloat16 else values  # numpy has no bfloat16
         array = np.asarray(values)
         array = array.astype(np.float64) if array.dtype == object else array
     except (TypeError, ValueError, OverflowError, RuntimeError):
@@ -175,7 +176,24 @@ def as_array(who: str, name: str, values: object) -> np.ndarray:
         raise NbkitError(
             f"{who}: {name} must be an array of numbers, got {show(values)}. Give rows of one length that hold numbers."
         )
-    return array
+    # torch takes neither another byte order nor more than double precision nor an array that runs backwards
+    native = {np.longdouble: np.float64, np.clongdouble: np.complex128}.get(
+        array.dtype.type, array.dtype.newbyteorder("=")
+    )
+    array = array.astype(native, copy=False)
+    return array.copy() if min(array.strides, default=0) < 0 else array
+
+
+def as_tensor(who: str, name: str, values: object) -> torch.Tensor:
+    """The values as a detached tensor of numbers: a tensor stays where it is, arrays and lists are copied.
+
+    Raises:
+        NbkitError: as `as_array`; sparse, quantised and nested tensors, and those without data.
+    """
+    is_plain = isinstance(values, torch.Tensor) and values.layout == torch.strided and not values.is_nested
+    if is_plain and not (values.is_quantized or values.is_meta):
+        return values.detach()
+    return torch.tensor(as_array(who, name, values))
 
 
 def random_generator(seed: int | np.random.Generator | None, *, who: str = "random_generator") -> np.random.Generator:

@@ -8,6 +8,7 @@ import torch
 
 from nbkit.device import (
     as_array,
+    as_tensor,
     check_memory,
     choose_device,
     describe_device,
@@ -20,6 +21,8 @@ from nbkit.device import (
 from nbkit.errors import NbkitError
 
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+
+ORDERED = np.arange(6.0).reshape(2, 3)
 
 
 def test_the_argument_decides_before_the_environment(monkeypatch):
@@ -104,6 +107,27 @@ def test_numbers_become_an_array_whatever_holds_them(values):
 def test_what_is_no_array_of_numbers_is_refused(values):
     with pytest.raises(NbkitError, match="^f: matrix must be an array of numbers, got .+ Give rows of one length"):
         as_array("f", "matrix", values)
+
+
+@pytest.mark.parametrize(
+    "values", [ORDERED[::-1], ORDERED.astype(">f8"), ORDERED.astype(np.longdouble), np.asfortranarray(ORDERED)],
+    ids=["backwards", "another byte order", "long double", "by columns"],
+)  # fmt: skip
+def test_arrays_that_torch_refuses_become_tensors(values):
+    tensor = as_tensor("f", "matrix", values)
+    assert tensor.dtype == torch.float64 and tensor.tolist() == values.tolist()
+
+
+def test_a_tensor_stays_where_it_is_without_its_gradient():
+    given = torch.ones(2, requires_grad=True)
+    tensor = as_tensor("f", "matrix", given)
+    assert not tensor.requires_grad and tensor.data_ptr() == given.data_ptr()
+
+
+@pytest.mark.parametrize("values", [torch.eye(2).to_sparse(), torch.ones(2, device="meta")], ids=["sparse", "meta"])
+def test_a_tensor_without_plain_numbers_is_refused(values):
+    with pytest.raises(NbkitError, match="^f: matrix must be an array of numbers"):
+        as_tensor("f", "matrix", values)
 
 
 @pytest.mark.parametrize("seed", [0, 7, np.int64(7)])

@@ -116,7 +116,7 @@ def delta_zeros() -> str:
     place="section III-D.1",
     statement="orthogonal weights keep lengths in this CNN, whose second and third layers have stride 2: share of the "
     "directions that such a layer keeps, 4 to 4 channels, 8 x 8 pixels",
-    theirs="all",
+    theirs="all (implied)",
     ours="1/4",
     correction="A delta kernel with a plain stride looks at every second pixel of every second row. What is kept is kept "
     "isometrically; pixel-unshuffle first, as in LipConvNet, keeps all where c_out >= 4 c_in.",
@@ -252,7 +252,7 @@ def cyclic_padding() -> str:
     place="section IV-C, Fig. 6",
     statement="image sides at which the 3 x 3 kernels of Fig. 6 are orthogonal in LipConvNet's ECO blocks, 8, 4 and 2 for "
     "32 x 32 images",
-    theirs="8, 4, 2",
+    theirs="8, 4, 2 (implied)",
     ours="none",
     correction="k must divide n; otherwise no dilation helps. k = 4, 4, 2 fit, or images whose sides are multiples of 3.",
 )

@@ -50,7 +50,7 @@ def masks_are_pruned_kernels() -> str:
     place="section V-D",
     statement="a sparse S in every slice of P makes kernels wholly zero: share of them, 16 channels, d = 4, if each of the five "
     "slices draws a mask of its own",
-    theirs="75 %",
+    theirs="75 % (implied)",
     ours="23 %",
     correction="A kernel is zero where all slices are: they must share one mask. Five independent ones leave 0.75^5 = 24 % "
     "on average.",
@@ -73,7 +73,7 @@ def pruning_a_delta_kernel() -> str:
 
 
 @_claim(
-    place="section IV",
+    place="Fig. 9",
     statement="the topology alone is not enough: RG-N at the centre of a 3 x 3 kernel, 16 channels, d = 4",
     theirs="destroys isometry",
 )
@@ -86,7 +86,7 @@ def topology_alone() -> str:
     place="section III-D.2",
     statement="layers of LipConvNet are pruned; density of a SOC layer, an exponential, whose kernel has a mask of density 1/4, "
     "aligned and shift",
-    theirs="0.25, 0.25",
+    theirs="0.25, 0.25 (implied)",
     ours="0.25, 1.00",
     correction="The exponential fills in every mask whose blocks do not map channels to themselves. How the paper masks SOC "
     "blocks, if at all, it does not say.",

@@ -73,7 +73,7 @@ def axis_of_the_copies() -> str:
 
 
 @_claim(
-    place="Fig. 9, abstract",
+    place="Fig. 9, conclusion",
     statement="sparsity of a 256 x 256 layer with d = 2, with d = 4",
     theirs="99.2 %, 98.4 %",
 )

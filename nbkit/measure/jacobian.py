@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from nbkit.device import as_array, check_memory
+from nbkit.device import as_tensor, check_memory
 from nbkit.errors import NbkitError
 from nbkit.measure.products import DeepProduct
 from nbkit.nets import MaxMin
@@ -119,7 +119,7 @@ def _prepare(who: str, net: nn.Module, x: object) -> tuple[nn.Module, torch.Tens
             raise NbkitError(f"{who}: the weights must be there, got none yet in {name}. Run the network once.")
         if not values.isfinite().all():
             raise NbkitError(f"{who}: the weights must be finite, got NaN or infinite ones in {name}. Train it anew.")
-    points = x if isinstance(x, torch.Tensor) else torch.as_tensor(as_array(who, "x", x))
+    points = as_tensor(who, "x", x)
     if points.ndim not in (1, 2, 3, 4) or not points.numel() or points.is_complex() or not points.isfinite().all():
         raise NbkitError(
             f"{who}: x must be finite real numbers (n_in,), (batch, n_in), (c, h, w) or (batch, c, h, w), got "
@@ -127,7 +127,7 @@ def _prepare(who: str, net: nn.Module, x: object) -> tuple[nn.Module, torch.Tens
             "Give a point or a batch of points."
         )
     is_one = points.ndim in (1, 3)
-    points = points.detach().to(state[0][1].device if state else points.device, torch.float64)
+    points = points.to(state[0][1].device if state else points.device, torch.float64)
     return _double(net), points[None] if is_one else points, is_one
 
 

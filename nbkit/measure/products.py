@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from nbkit.device import as_array, check_memory
+from nbkit.device import as_tensor, check_memory
 from nbkit.errors import NbkitError, check_integer
 from nbkit.measure.exact_rank import ExactRange
 
@@ -68,10 +68,7 @@ class DeepProduct:
         Raises:
             NbkitError: NaN or infinite entries, or a size that the product does not have.
         """
-        given = (
-            factor.detach() if isinstance(factor, torch.Tensor) else as_array("DeepProduct.multiply", "factor", factor)
-        )
-        values = torch.as_tensor(given)
+        values = as_tensor("DeepProduct.multiply", "factor", factor)
         if values.is_complex() or not values.isfinite().all():
             raise NbkitError(
                 "DeepProduct.multiply: factor must be finite and real, got NaN, infinite or complex entries."

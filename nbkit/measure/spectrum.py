@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 import torch
 
-from nbkit.device import as_array, check_memory
+from nbkit.device import as_array, as_tensor, check_memory
 from nbkit.errors import NbkitError, check_number, show
 from nbkit.measure.components import component_singular_values
 from nbkit.measure.paths import is_translation_invariant, path_counts
@@ -196,8 +196,7 @@ def spectral_gap(layer: Layer) -> SpectralGap:
 
 def _finite(who: str, name: str, given: object, *, n_axes: int) -> torch.Tensor:
     """The values in double precision, on the device they are on."""
-    is_tensor = isinstance(given, torch.Tensor)
-    tensor = given.detach() if is_tensor else torch.tensor(as_array(who, name, given))
+    tensor = as_tensor(who, name, given)
     tensor = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
     is_finite = bool(tensor.sum().isfinite() or tensor.isfinite().all())  # the sum alone is far quicker to look at
     if tensor.ndim != n_axes or not is_finite:

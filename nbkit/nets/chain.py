@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nbkit.device import as_array
+from nbkit.device import as_tensor
 from nbkit.errors import NbkitError, check_choice, show
 from nbkit.nets.activations import ACTIVATIONS
 
@@ -102,8 +102,7 @@ def _linear(matrix: torch.Tensor, offset: object | None, position: int) -> nn.Li
 
 
 def _finite(name: str, given: object) -> torch.Tensor:
-    array = as_array("chain", name, given)
-    values = torch.as_tensor(array) if array.dtype.kind != "c" else torch.tensor(math.nan)
-    if not values.isfinite().all():
+    values = as_tensor("chain", name, given)
+    if values.is_complex() or not values.isfinite().all():
         raise NbkitError(f"chain: {name} must be finite real numbers, got NaN, infinite or complex ones. Check it.")
     return values

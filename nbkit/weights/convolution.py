@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from nbkit.device import as_array, check_memory, random_generator
+from nbkit.device import as_tensor, check_memory, random_generator
 from nbkit.errors import NbkitError, check_integer, check_integers, check_number, show
 from nbkit.topology import Layer, complete_blocks, dense_layer
 from nbkit.weights.orthogonal import as_layer, looks_linear_block, orthogonal
@@ -183,7 +183,7 @@ def check_kernel(who: str, kernel: object) -> torch.Tensor:
     Raises:
         NbkitError: not 4-D, empty, complex, or NaN or infinite entries.
     """
-    tensor = kernel.detach() if isinstance(kernel, torch.Tensor) else torch.tensor(as_array(who, "kernel", kernel))
+    tensor = as_tensor(who, "kernel", kernel)
     tensor = tensor if tensor.is_floating_point() or tensor.is_complex() else tensor.double()
     if tensor.ndim != 4 or not tensor.numel() or tensor.is_complex() or not tensor.isfinite().all():
         wrong = "" if tensor.isfinite().all() else " with NaN or infinite entries"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from nbkit.device import as_array, check_memory, random_generator
+from nbkit.device import as_array, as_tensor, check_memory, random_generator
 from nbkit.errors import NbkitError, check_number, show
 from nbkit.topology import Blocks, Layer, complete_blocks
 from nbkit.topology.layer import check_layer
@@ -160,7 +160,7 @@ def _mirrored(weights: torch.Tensor) -> torch.Tensor:
 
 
 def _checked_weights(who: str, name: str, given: object) -> torch.Tensor:
-    tensor = given.detach() if isinstance(given, torch.Tensor) else torch.tensor(as_array(who, name, given))
+    tensor = as_tensor(who, name, given)
     is_finite = bool(tensor.isfinite().all())
     if tensor.ndim not in (2, 4) or not tensor.numel() or tensor.is_complex() or not is_finite:
         raise NbkitError(

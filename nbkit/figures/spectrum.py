@@ -28,7 +28,7 @@ def spectrum_figure(
 ) -> go.Figure:
     """Values in descending order, one step a value, beside theory's bounds.
 
-    Equal values form a plateau; "4 × 64" on it says value and multiplicity. Exact zeros are drawn at zero and
+    With its axes exchanged it is n times the empirical distribution function, counted from above. Equal values form a plateau; "4 × 64" on it says value and multiplicity. Exact zeros are drawn at zero and
     counted like every other value. For n spectra n + 3 traces: the spectra, their names,
     the multiplicities, the bounds.
 

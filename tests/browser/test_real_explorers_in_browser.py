@@ -35,6 +35,8 @@ SLIDERS = {
     "RamanujanConv": "image size n",
     "Slice": "step",
 }
+# name -> how it is opened, where the promise is about more than its defaults: fifty layers of width 256
+OPENED = {"Spectrum": "n=256, depth=50"}
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
 PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 7, 250, 150, 400
 
@@ -71,7 +73,7 @@ print(1000 * longest)
 def desk(chromium, lab, tmp_path_factory):
     """One notebook with one explorer a cell."""
     chromium.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab.url)
-    cells = [f"{name.lower()} = explore.{name}Explorer()\n{name.lower()}" for name in SLIDERS]
+    cells = [f"{name.lower()} = explore.{name}Explorer({OPENED.get(name, '')})\n{name.lower()}" for name in SLIDERS]
     path = write_notebook(lab.folder / "real.ipynb", ["from nbkit import explore", *cells])
     pictures = Path(os.environ.get("NBKIT_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
     notebook = Notebook(chromium, lab, path, pictures, width=1500, height=1000)

@@ -69,9 +69,10 @@ def test_random_families_share_the_wires_of_sao_and_pruned_ones_the_numbers_of_d
     dense = layer_weights("dense", 64, 4, 2)
     for name in ("LMP", "LRP"):
         kept = as_dense(layer_weights(name, 64, 4, 2))
-        assert np.array_equal(kept[kept != 0], dense[kept != 0])
+        # one of them may have been made on one core and kept, the other on two: they round differently
+        assert np.allclose(kept[kept != 0], dense[kept != 0], rtol=0, atol=1e-12)
     largest = as_dense(layer_weights("LMP", 64, 4, 2)) != 0
-    assert np.abs(dense[largest]).min() >= np.abs(dense[~largest]).max()
+    assert np.abs(dense[largest]).min() > np.abs(dense[~largest]).max() - 1e-12
 
 
 @pytest.mark.parametrize(

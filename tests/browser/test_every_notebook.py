@@ -5,6 +5,7 @@ import pytest
 from .lab import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+GLANCE_S = 2  # at the picture of each slider; a reader does not wait for its last refinement either
 
 # Cells may lie outside the view, where JupyterLab draws nothing: each is scrolled to, and marked to be found again.
 SHOW_CELL = """index => { const content = jupyterapp.shell.currentWidget.content;
@@ -37,14 +38,14 @@ def move(notebook, handle) -> None:
     )
 
 
-def await_rest(notebook, index: int) -> None:
-    """Wait until the status lines of a cell have not changed for half a second."""
+def await_rest(notebook, index: int, at_most_s: float = 60) -> None:
+    """Wait until the status lines of a cell have not changed for half a second, or as long as is said."""
     notebook.wait_idle()
-    notebook.evaluate("() => { window.__status = null; window.__since = 0; }")
+    notebook.evaluate("() => { window.__status = null; window.__since = 0; window.__began = performance.now(); }")
     notebook.wait_for(
         f"""(() => {{ const now = {STATUS % index};
         if (now !== window.__status) {{ window.__status = now; window.__since = performance.now(); }}
-        return performance.now() - window.__since > 500; }})()""",
+        return performance.now() - window.__since > 500 || performance.now() - window.__began > {1000 * at_most_s}; }})()""",
         60,
     )
 
@@ -66,9 +67,11 @@ def test_every_explorer_paints_and_every_slider_moves(open_notebook, path):
             fold.click()
         for handle in cell.locator(".noUi-handle").all():
             move(notebook, handle)
-            await_rest(notebook, index)
+            await_rest(notebook, index, GLANCE_S)
             n_moved += 1
             assert cell.locator(".nbkit-error").all_inner_texts() == []
+        await_rest(notebook, index)
+        assert cell.locator(".nbkit-error").all_inner_texts() == []
         notebook.screenshot(f"{path.stem}-cell-{index:02d}", cell)
     assert n_moved, "no slider is on show"
     assert notebook.errors() == [] and notebook.page_errors == []

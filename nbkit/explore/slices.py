@@ -8,7 +8,7 @@ from nbkit.explore.controls import Choice, Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.explore.schemes import DENSITIES, kernel_of, mask_of
 from nbkit.figures import Tiles, tiles_figure, tiles_layout, tiles_traces
-from nbkit.weights import n_free_slices
+from nbkit.weights import n_free_slices, slice_of_frequency
 
 __all__ = ["SliceExplorer"]
 
@@ -54,7 +54,7 @@ class SliceExplorer(Explorer):
             "mask": kept,
             "kernel": kernel,
             "slices": np.fft.fft2(kernel).real.transpose(2, 3, 0, 1),
-            "pairs": _pairs(kernel_size),
+            "pairs": slice_of_frequency(kernel_size),
             "n_free": n_free_slices(kernel_size),
         }
 
@@ -74,13 +74,6 @@ class SliceExplorer(Explorer):
             "kernel_size": (1, 3, 5) if is_delta else (1, 2, 3, 4, 5, 6),
             "density": [density for density in DENSITIES[1:] if density * settings["channels"] >= 1],
         }
-
-
-def _pairs(size: int) -> np.ndarray:
-    """(k, k) the number of the free slice that frequency (p, q) takes, which (-p, -q) takes as well."""
-    p, q = np.divmod(np.arange(size**2), size)
-    first = np.minimum(size * p + q, size * (-p % size) + -q % size)
-    return np.unique(first, return_inverse=True)[1].reshape(size, size)
 
 
 def _slice_panels(frame: dict) -> list[Tiles | None]:

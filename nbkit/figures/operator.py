@@ -26,7 +26,7 @@ def operator_figure(
 ) -> go.Figure:
     """The operator's matrix, one row of it as a window on the image, and its singular values in two ways.
 
-    Five traces: the matrix, the image, the outlined row as a line in both, the SVD, the formula by FFT.
+    Six traces: the matrix, the image, the outlined row in each, the SVD, the formula by FFT.
 
     Args:
         taps: (n^2, n^2) integers: a * k + b where entry (output pixel, input pixel) is tap (a, b) of the kernel, -1

@@ -1,6 +1,6 @@
 """Weights at birth: the laws they follow, ensembles of random sparse networks, orthogonal weights on sparse masks."""
 
-from nbkit.weights.convolution import delta_orthogonal, eco, n_free_slices, soc
+from nbkit.weights.convolution import delta_orthogonal, eco, n_free_slices, slice_of_frequency, soc
 from nbkit.weights.laws import Discrete, Gaussian, Law, Uniform
 from nbkit.weights.orthogonal import (
     looks_linear,
@@ -28,5 +28,6 @@ __all__ = [
     "orthogonal_on_edges",
     "radix_orthogonal",
     "random_on_mask",
+    "slice_of_frequency",
     "soc",
 ]

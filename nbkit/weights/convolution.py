@@ -8,7 +8,7 @@ from nbkit.errors import NbkitError, check_integer, check_integers, check_number
 from nbkit.topology import Layer, complete_blocks, dense_layer
 from nbkit.weights.orthogonal import as_layer, looks_linear_block, orthogonal
 
-__all__ = ["check_kernel", "delta_orthogonal", "eco", "n_free_slices", "soc"]
+__all__ = ["check_kernel", "delta_orthogonal", "eco", "n_free_slices", "slice_of_frequency", "soc"]
 
 _MAX_SIZE = 2**20
 
@@ -86,6 +86,17 @@ def n_free_slices(kernel_size: int) -> int:
     return (size**2 + (1 if size % 2 else 4)) // 2
 
 
+def slice_of_frequency(kernel_size: int) -> np.ndarray:
+    """(k, k) the number, from 0, of the free slice that frequency (p, q) takes, which (-p, -q) takes as well.
+
+    Args and errors as `n_free_slices`.
+    """
+    size = check_integer("slice_of_frequency", "kernel_size", kernel_size, at_least=1, at_most=_MAX_SIZE)
+    p, q = np.divmod(np.arange(size**2), size)
+    first = np.minimum(size * p + q, size * (-p % size) + -q % size)  # of each pair (p, q), (-p, -q)
+    return np.unique(first, return_inverse=True)[1].reshape(size, size)
+
+
 def eco(
     channels: int | tuple[int, int],
     kernel_size: int,
@@ -126,11 +137,8 @@ def eco(
     check_memory(who, 48 * c_in * c_out * size**2, lower="the channels or kernel_size")
     layer = _check_mask(who, mask, c_in, c_out)
     generator = random_generator(seed, who=who)
-    p, q = np.divmod(np.arange(size**2), size)
-    first = np.minimum(size * p + q, size * (-p % size) + -q % size)  # of each pair (p, q), (-p, -q)
-    frequencies, slice_of = np.unique(first, return_inverse=True)
-    slices = torch.stack([orthogonal(layer, seed=generator) for _ in frequencies])
-    spectrum = slices[torch.from_numpy(slice_of)].reshape(size, size, c_out, c_in)
+    slices = torch.stack([orthogonal(layer, seed=generator) for _ in range(n_free_slices(size))])
+    spectrum = slices[torch.from_numpy(slice_of_frequency(size))]
     return torch.fft.ifft2(spectrum, dim=(0, 1)).real.permute(2, 3, 0, 1).contiguous()
 
 

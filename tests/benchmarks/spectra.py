@@ -13,7 +13,7 @@ from nbkit.measure import conv_frequency_singular_values, conv_singular_values, 
 from nbkit.topology import biregular, mixed_radix
 from nbkit.weights import orthogonal, orthogonal_on_edges
 
-from .wires import Ratio, seconds, slope
+from .wires import Ratio, seconds, slope, tell
 
 TOLERANCE = 1e-10
 
@@ -154,13 +154,7 @@ def slopes(largest: int = 16384) -> dict[str, tuple[float, dict[int, float]]]:
 
 def main() -> int:
     print(describe_device("cpu"), "torch", torch.__version__, "numpy", np.__version__)
-    ratios = [*weights_against_loops(), *convolution_against_bare(), *spectra_against_dense()]
-    print(*ratios, sep="\n")
-    for name, (exponent, taken) in slopes().items():
-        print(f"slope {exponent:.2f}, {name}:", ", ".join(f"{size} in {1e3 * s:.3g} ms" for size, s in taken.items()))
-    missed = [ratio.name for ratio in ratios if ratio.promised and ratio.ratio < ratio.promised]
-    print("missed:", ", ".join(missed) or "nothing")
-    return 1 if missed else 0
+    return tell([*weights_against_loops(), *convolution_against_bare(), *spectra_against_dense()], slopes())
 
 
 if __name__ == "__main__":

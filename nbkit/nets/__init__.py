@@ -5,5 +5,18 @@ from nbkit.nets.chain import chain
 from nbkit.nets.convolution import OrthogonalConv2d, SkewConv2d
 from nbkit.nets.feedforward import FeedForward
 from nbkit.nets.lip_conv_net import lip_conv_net
+from nbkit.nets.radial import RADIAL_FUNCTIONS, RadialActivation, RadialNet, n_radial_parameters
 
-__all__ = ["ACTIVATIONS", "FeedForward", "MaxMin", "OrthogonalConv2d", "SkewConv2d", "chain", "lip_conv_net"]
+__all__ = [
+    "ACTIVATIONS",
+    "RADIAL_FUNCTIONS",
+    "FeedForward",
+    "MaxMin",
+    "OrthogonalConv2d",
+    "RadialActivation",
+    "RadialNet",
+    "SkewConv2d",
+    "chain",
+    "lip_conv_net",
+    "n_radial_parameters",
+]

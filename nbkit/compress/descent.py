@@ -1,0 +1,63 @@
+"""Projected gradient descent: training a radial network exactly as its compressed twin trains."""
+
+from collections.abc import Sequence
+
+import torch
+
+from nbkit.errors import NbkitError, check_integers
+from nbkit.nets import RadialNet
+
+__all__ = ["keep_projected", "project"]
+
+
+def project(net: RadialNet, widths: Sequence[int]) -> None:
+    """Zero, in place, the lower left (n_i - n_i^red) x n_(i-1)^red block of each matrix and the lower part of each bias.
+
+    Args:
+        net: a network of any weights.
+        widths: the reduced widths, one a layer, none above the network's own, those of input and output equal.
+
+    Raises:
+        NbkitError: no RadialNet, other numbers of widths.
+
+    Source:
+        Radial networks, section 6 (the map Proj; there the learning rate is missing in W - eta grad).
+    """
+    widths = _check(net, widths)
+    with torch.no_grad():
+        for linear, n_in, n_out in zip(net.linears, widths, widths[1:], strict=False):
+            linear.weight[n_out:, :n_in] = 0
+            linear.bias[n_out:] = 0
+
+
+def keep_projected(optimizer: torch.optim.Optimizer, net: RadialNet, widths: Sequence[int]) -> torch.optim.Optimizer:
+    """The optimizer, which from now on projects the network after each step.
+
+    With plain gradient descent, or with heavy-ball momentum, from `Compression.transformed` it takes the steps of the
+    compressed network (Theorem 7). With Adam it does so too, as its steps are entry by entry; what Adam breaks is the
+    other half, that the original and the transformed network train alike.
+
+    Example:
+        >>> from nbkit.compress import qr_compress
+        >>> found = qr_compress(RadialNet((1, 6, 7, 1)))
+        >>> net = found.transformed
+        >>> sgd = keep_projected(torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9), net, found.widths)
+    """
+    widths = _check(net, widths)
+    optimizer.register_step_post_hook(lambda *_: project(net, widths))
+    return optimizer
+
+
+def _check(net: RadialNet, widths: Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(net, RadialNet):
+        raise NbkitError(
+            f"project: net must be a RadialNet, got {type(net).__name__}. Use RadialNet.from_modules(net)."
+        )
+    widths = check_integers("project", "widths", widths, at_least=1)
+    own = net.widths
+    fits = len(widths) == len(own) and all(narrow <= n for narrow, n in zip(widths, own, strict=True))
+    if not fits or (widths[0], widths[-1]) != (own[0], own[-1]):
+        raise NbkitError(
+            f"project: widths must be reduced widths of {own}, got {widths}. Use reduced_widths(net.widths)."
+        )
+    return widths

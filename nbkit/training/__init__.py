@@ -1,5 +1,16 @@
-"""One training loop, a generator that anything can watch, stop or resume."""
+"""Training as generators: `train` for classifiers on batches, `descend` for functions on all their samples."""
 
 from nbkit.training.loop import Progress, accuracy, train
+from nbkit.training.regression import OPTIMIZERS, Descent, bells, descend, grid_points, make_optimizer
 
-__all__ = ["Progress", "accuracy", "train"]
+__all__ = [
+    "OPTIMIZERS",
+    "Descent",
+    "Progress",
+    "accuracy",
+    "bells",
+    "descend",
+    "grid_points",
+    "make_optimizer",
+    "train",
+]

@@ -144,7 +144,7 @@ def test_every_room_that_nbkit_offers_opens_and_no_other():
 
     assert {name for name in nbkit.__all__} <= set(ROOMS)
     assert all(getattr(nbkit, name).__name__ == f"nbkit.{name}" for name in nbkit.__all__)
-    with pytest.raises(AttributeError, match="Its rooms are: claims, data"):
+    with pytest.raises(AttributeError, match="Its rooms are: claims, compress, data"):
         nbkit.attic
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from torch.nn.utils import parametrize
 
 from nbkit.errors import NbkitError, check_integers
 from nbkit.nets import RadialNet
@@ -26,7 +27,9 @@ def project(net: RadialNet, widths: Sequence[int]) -> None:
     widths = _check(net, widths)
     with torch.no_grad():
         for linear, n_in, n_out in zip(net.linears, widths, widths[1:], strict=False):
-            linear.weight[n_out:, :n_in] = 0
+            masked = parametrize.is_parametrized(linear, "weight")  # then `weight` is made anew each time it is read
+            weight = linear.parametrizations.weight.original if masked else linear.weight
+            weight[n_out:, :n_in] = 0
             linear.bias[n_out:] = 0
 
 

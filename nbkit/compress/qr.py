@@ -48,7 +48,7 @@ class Compression:
 
     @cached_property
     def transformed(self) -> RadialNet:
-        """The original in the axes Q: the same widths and function, the compressed matrices top left, zeros below them.
+        """The original in the axes Q: the same widths and function, the compressed matrices top left, zeros to rounding below them.
 
         `transformed` minus `net.embedded(original.widths)` is the U of Theorem 7; it is 0 left of column n_(i-1)^red.
         """
@@ -120,7 +120,8 @@ def qr_compress(net: nn.Sequential) -> Compression:
     inclusion = None
     for linear, width in zip(original.linears, reduced[1:], strict=True):
         weight, bias = linear.weight.detach(), linear.bias.detach()
-        factor = torch.column_stack([bias, weight if inclusion is None else weight @ inclusion])
+        # Transposed: LAPACK wants columns one after another and would copy once more.
+        factor = torch.cat([bias[None], weight.T if inclusion is None else inclusion.T @ weight.T]).T
         if len(rotations) < len(reduced) - 2:
             rotation, factor = torch.linalg.qr(factor, mode="complete")
             inclusion = rotation[:, :width]

@@ -5,7 +5,8 @@ from nbkit.nets.chain import chain
 from nbkit.nets.convolution import OrthogonalConv2d, SkewConv2d
 from nbkit.nets.feedforward import FeedForward
 from nbkit.nets.lip_conv_net import lip_conv_net
-from nbkit.nets.radial import RADIAL_FUNCTIONS, RadialActivation, RadialNet, n_radial_parameters
+from nbkit.nets.radial import RadialNet, n_radial_parameters
+from nbkit.nets.rescaling import RADIAL_FUNCTIONS, RadialActivation
 
 __all__ = [
     "ACTIVATIONS",

@@ -1,10 +1,8 @@
-"""Radial networks: activations that change the length of a vector and keep its direction, and their orthogonal symmetry."""
+"""Radial networks: chains of affine maps and radial rescalings, and their orthogonal symmetry."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,86 +10,12 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from nbkit.device import as_tensor, check_memory, spawn_generators
-from nbkit.errors import NbkitError, check_choice, check_integers, check_number, show
-from nbkit.nets.chain import chain
+from nbkit.errors import NbkitError, check_integers, show
+from nbkit.nets.rescaling import RadialActivation, radial_modules, read_radial
 from nbkit.topology import Topology
 from nbkit.weights import Uniform, random_on_mask
 
-__all__ = ["RADIAL_FUNCTIONS", "RadialActivation", "RadialNet", "n_radial_parameters"]
-
-RADIAL_FUNCTIONS: Mapping[str, Callable[..., torch.Tensor]] = MappingProxyType(
-    {
-        "step_relu": lambda r: torch.where(r >= 1, r, 0.0),
-        "squash": lambda r: r * r / (r * r + 1),
-        "shifted_relu": lambda r, b: torch.relu(r - b),
-        "sigmoid": torch.sigmoid,
-        "shifted_sigmoid": lambda r, s: torch.sigmoid(r - s),
-        "identity": lambda r: r,
-    }
-)
-"""h(r) by name; the two shifted ones take their shift too."""
-
-_SHIFTED = "shifted_relu", "shifted_sigmoid"
-_PROBES = torch.cat([torch.zeros(1), torch.logspace(-6, 3, 500)]).double()[:, None]
-
-
-class RadialActivation(nn.Module):
-    """The radial rescaling v -> h(|v|) v / |v| of the last dimension, 0 at 0: all coordinates share one factor.
-
-    It commutes with every orthogonal map. Value and gradient at v = 0 are 0, never NaN; a norm that underflows counts
-    as 0. Where h(0) is not 0 (both sigmoids, a shifted ReLU of negative shift) the map jumps at 0, and Step-ReLU jumps
-    on the unit sphere, which it keeps: there rounding decides.
-
-    Args:
-        h: "step_relu", "squash", "shifted_relu", "sigmoid", "shifted_sigmoid", "identity", or any function of a tensor
-            of norms r >= 0 that gives a finite tensor of the same shape.
-        shift: b of max(0, r - b) or s of 1 / (1 + exp(-r + s)), any finite number; default 1. The paper gives no s.
-
-    Attributes:
-        name: of h.
-        h: the function itself, of a tensor of norms.
-
-    Raises:
-        NbkitError: an unknown name, a shift for a function that has none, an h that is not finite on [0, 1000].
-
-    Source:
-        Radial networks, section 3 and Example 1.
-
-    Example:
-        >>> RadialActivation("squash")(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
-        [[0.5769230723381042, 0.7692307829856873], [0.0, 0.0]]
-    """
-
-    def __init__(self, h: str | Callable[[torch.Tensor], torch.Tensor] = "squash", *, shift: float | None = None):
-        super().__init__()
-        if shift is not None and h not in _SHIFTED:
-            raise NbkitError(
-                f"RadialActivation: shift belongs to {' and '.join(_SHIFTED)}, got {show(shift)} for {show(h)}. Leave it out."
-            )
-        if callable(h):
-            self.name, self.h = getattr(h, "__name__", type(h).__name__), h
-            _check_h(h)
-            return
-        self.name = check_choice("RadialActivation", "h", h, RADIAL_FUNCTIONS)
-        self.h = function = RADIAL_FUNCTIONS[h]
-        self.shift = None
-        if h in _SHIFTED:
-            self.shift = check_number("RadialActivation", "shift", 1.0 if shift is None else shift)
-            self.h = lambda r: function(r, self.shift)
-
-    def forward(self, v: torch.Tensor) -> torch.Tensor:
-        """(..., n) -> the same shape."""
-        if self.name == "identity":
-            return v
-        norm = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
-        is_zero = norm == 0
-        # The gradient of the branch that is not taken must be finite too: 0 times infinity would be NaN.
-        norm = torch.linalg.vector_norm(torch.where(is_zero, torch.ones_like(v), v), dim=-1, keepdim=True)
-        return torch.where(is_zero, torch.zeros_like(v), self.h(norm) / norm * v)
-
-    def extra_repr(self) -> str:
-        """The name of h and its shift, for print."""
-        return self.name + (f", shift={self.shift:g}" if getattr(self, "shift", None) is not None else "")
+__all__ = ["RadialNet", "n_radial_parameters"]
 
 
 class RadialNet(nn.Sequential):
@@ -141,7 +65,7 @@ class RadialNet(nn.Sequential):
             in_degrees = (weight != 0).sum(dim=1).clamp(min=1)
             bias = Uniform(1.0).sample((len(weight),), seed=generator).double() / in_degrees.sqrt()
             weights, biases = [*weights, weight], [*biases, bias]
-        super().__init__(*_modules("RadialNet", weights, biases, activation, output))
+        super().__init__(*radial_modules("RadialNet", weights, biases, activation, output))
         self.to(torch.get_default_dtype())
         if topology is not None:
             for linear, mask in zip(self.linears, masks, strict=True):
@@ -151,13 +75,13 @@ class RadialNet(nn.Sequential):
     def of(
         cls, weights: Sequence[object], biases: Sequence[object], activation: object, *, output: object = "identity"
     ) -> RadialNet:
-        """The network of given matrices (n_out, n_in) and biases (n_out,) or None, copied, in float64.
+        """The network of given matrices (n_out, n_in) and biases (n_out,) or None for zeros, copied, in float64.
 
         Raises:
             NbkitError: sizes that do not chain, NaN or infinite entries, a number of activations that does not fit.
         """
         net = cls.__new__(cls)
-        nn.Sequential.__init__(net, *_modules("RadialNet.of", weights, biases, activation, output))
+        nn.Sequential.__init__(net, *radial_modules("RadialNet.of", weights, biases, activation, output))
         return net
 
     @classmethod
@@ -170,22 +94,15 @@ class RadialNet(nn.Sequential):
             NbkitError: any other module, with the reason; no Linear at all; an activation before the first;
                 weights that are not finite, do not chain, or are of several dtypes or devices.
         """
-        if not isinstance(net, nn.Sequential):
-            raise NbkitError(
-                f"{who}: net must be an nn.Sequential of Linear and RadialActivation, got {type(net).__name__}. "
-                "Write it as nn.Sequential(nn.Linear(2, 8), RadialActivation('squash'), nn.Linear(8, 1))."
-            )
-        linears, activations = _read(who, net)
-        weights = [linear.weight.detach() for linear in linears]
-        biases = [weight.new_zeros(len(weight)) if linear.bias is None else linear.bias.detach()
-                  for linear, weight in zip(linears, weights, strict=True)]  # fmt: skip
-        kinds = {(tensor.dtype, str(tensor.device)) for tensor in weights + biases}
+        linears, activations = read_radial(who, net)
+        weights, biases = [linear.weight for linear in linears], [linear.bias for linear in linears]
+        kinds = {(tensor.dtype, str(tensor.device)) for tensor in weights + biases if tensor is not None}
         if len(kinds) > 1:
             raise NbkitError(
                 f"{who}: all weights must have one dtype and device, got {sorted(map(str, kinds))}. Use net.float()."
             )
         copied = cls.__new__(cls)
-        nn.Sequential.__init__(copied, *_modules(who, weights, biases, activations[:-1], activations[-1]))
+        nn.Sequential.__init__(copied, *radial_modules(who, weights, biases, activations[:-1], activations[-1]))
         return copied.to(weights[0])
 
     def __getitem__(self, index: int | slice) -> nn.Module:
@@ -226,17 +143,14 @@ class RadialNet(nn.Sequential):
         Source:
             Radial networks, section 5.1.
         """
-        weights = [linear.weight.detach() for linear in self.linears]
-        rotations = _rotations(rotations, self.widths[1:-1], weights[0])
-        lefts = [*rotations, None]
-        rights = [None, *rotations]
-        turned, biases = [], []
-        for linear, weight, left, right in zip(self.linears, weights, lefts, rights, strict=True):
-            bias = linear.bias.detach()
+        rotations = _rotations(rotations, self.widths[1:-1], self.linears[0].weight.detach())
+        weights, biases = [], []
+        for linear, left, right in zip(self.linears, [*rotations, None], [None, *rotations], strict=True):
+            weight, bias = linear.weight.detach(), linear.bias.detach()
             weight = weight if right is None else weight @ right.T
-            turned.append(weight if left is None else left @ weight)
+            weights.append(weight if left is None else left @ weight)
             biases.append(bias if left is None else left @ bias)
-        return self.like(turned, biases)
+        return self.like(weights, biases)
 
     def like(self, weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]) -> RadialNet:
         """A network of other matrices and biases, of any widths, with these activations, dtype and device."""
@@ -282,17 +196,6 @@ class _OnWires(nn.Module):
         return weight * self.mask
 
 
-def _check_h(h: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    values = h(_PROBES)
-    is_tensor = isinstance(values, torch.Tensor) and values.shape == _PROBES.shape
-    if not is_tensor or not values.isfinite().all():
-        bad = "no such tensor" if not is_tensor else f"h({_PROBES[~values.isfinite()][0]:.3g}) that is not finite"
-        raise NbkitError(
-            f"RadialActivation: h must give a finite tensor of the shape of r on 0 <= r <= 1000, got {bad}. "
-            "Write it with torch functions, as lambda r: r / (1 + r)."
-        )
-
-
 def _sizes(widths: Sequence[int] | None, topology: Topology | None) -> tuple[int, ...]:
     if topology is None:
         return check_integers("RadialNet", "widths", widths, at_least=1, minimum_length=2)
@@ -305,54 +208,6 @@ def _sizes(widths: Sequence[int] | None, topology: Topology | None) -> tuple[int
             f"RadialNet: widths must be those of the topology, {topology.sizes}, got {show(widths)}. Leave them None."
         )
     return topology.sizes
-
-
-def _modules(
-    who: str, weights: Sequence[object], biases: Sequence[object], activation: object, output: object
-) -> list[nn.Module]:
-    """Linear, RadialActivation, ..., Linear and, unless it is the identity, the output's activation."""
-    linears = list(chain(weights, "linear", biases=list(biases), output="linear"))[::2]
-    hidden = list(activation) if isinstance(activation, (list, tuple)) else [activation] * (len(linears) - 1)
-    if len(hidden) != len(linears) - 1:
-        raise NbkitError(
-            f"{who}: activation must be one for each of the {len(linears) - 1} hidden layers, got {len(hidden)}. "
-            "Give a single one for all, and the last layer's as output=."
-        )
-    modules: list[nn.Module] = []
-    for linear, each in zip(linears, [*hidden, output], strict=True):
-        modules += [linear, copy.deepcopy(each) if isinstance(each, RadialActivation) else RadialActivation(each)]
-    return modules if modules[-1].name != "identity" else modules[:-1]
-
-
-def _read(who: str, net: nn.Sequential) -> tuple[list[nn.Linear], list[RadialActivation]]:
-    """The affine maps of a chain and what follows each."""
-    linears: list[nn.Linear] = []
-    activations: list[RadialActivation | None] = []
-    for module in _flat(net):
-        if isinstance(module, nn.Linear):
-            linears.append(module)
-            activations.append(None)
-        elif isinstance(module, RadialActivation) and activations and activations[-1] is None:
-            activations[-1] = module
-        elif not isinstance(module, nn.Identity):
-            raise NbkitError(f"{who}: {_reason(module)}")
-    if not linears:
-        raise NbkitError(f"{who}: net must hold at least one Linear, got none. Add nn.Linear(n_in, n_out).")
-    return linears, [each or RadialActivation("identity") for each in activations]
-
-
-def _flat(net: nn.Sequential) -> list[nn.Module]:
-    return [inner for module in net for inner in (_flat(module) if isinstance(module, nn.Sequential) else [module])]
-
-
-def _reason(module: nn.Module) -> str:
-    name = type(module).__name__
-    if isinstance(module, RadialActivation):
-        return "each RadialActivation must follow a Linear of its own, got one that does not. Leave it out."
-    return (
-        f"net must consist of Linear and RadialActivation, got {name}. A pointwise activation treats every coordinate "
-        "by itself and does not commute with rotations of a layer; use RadialActivation('squash') in its place."
-    )
 
 
 def _rotations(given: Sequence[object], sizes: Sequence[int], like: torch.Tensor) -> list[torch.Tensor]:

@@ -1,0 +1,168 @@
+"""Radial rescaling: activations that change the length of a vector and keep its direction, and chains that hold them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+
+import torch
+from torch import nn
+
+from nbkit.errors import NbkitError, check_choice, check_number, show
+from nbkit.nets.chain import chain
+
+__all__ = ["RADIAL_FUNCTIONS", "RadialActivation", "radial_modules", "read_radial"]
+
+RADIAL_FUNCTIONS: Mapping[str, Callable[..., torch.Tensor]] = MappingProxyType(
+    {
+        "step_relu": lambda r: torch.where(r >= 1, r, 0.0),
+        # r * r / (r * r + 1), which overflows from 256 on in float16 and from 1e19 on in float32
+        "squash": lambda r: (r / torch.hypot(r, torch.ones_like(r))).square(),
+        "shifted_relu": lambda r, shift: torch.relu(r - shift),
+        "sigmoid": torch.sigmoid,
+        "shifted_sigmoid": lambda r, shift: torch.sigmoid(r - shift),
+        "identity": lambda r: r,
+    }
+)
+"""h(r) by name; the two shifted ones take their shift too."""
+
+_SHIFTED = "shifted_relu", "shifted_sigmoid"
+_PROBES = torch.cat([torch.zeros(1), torch.logspace(-6, 3, 500)]).double()[:, None]
+
+
+class RadialActivation(nn.Module):
+    """The radial rescaling v -> h(|v|) v / |v| of the last dimension, 0 at 0: all coordinates share one factor.
+
+    It commutes with every orthogonal map. Value and gradient at v = 0 are 0, never NaN; a norm below the
+    smallest normal number of the dtype counts as 0, one whose square overflows gives NaN. Where h(0) is not 0 (both sigmoids, a shifted ReLU of negative shift) the map jumps at 0, and Step-ReLU jumps
+    on the unit sphere, which it keeps: there rounding decides.
+
+    Args:
+        h: "step_relu", "squash", "shifted_relu", "sigmoid", "shifted_sigmoid", "identity", or any function of a tensor
+            of norms r >= 0 that gives a finite tensor of the same shape.
+        shift: b of max(0, r - b) or s of 1 / (1 + exp(-r + s)), any finite number; default 1. The paper gives no s.
+
+    Attributes:
+        name: of h.
+        h: the function itself, of a tensor of norms.
+
+    Raises:
+        NbkitError: an unknown name, a shift for a function that has none, an h that is not finite on [0, 1000].
+
+    Source:
+        Radial networks, section 3 and Example 1.
+
+    Example:
+        >>> RadialActivation("squash")(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.5769, 0.7692],
+                [0.0000, 0.0000]])
+    """
+
+    def __init__(self, h: str | Callable[[torch.Tensor], torch.Tensor] = "squash", *, shift: float | None = None):
+        super().__init__()
+        if shift is not None and h not in _SHIFTED:
+            raise NbkitError(
+                f"RadialActivation: shift belongs to {' and '.join(_SHIFTED)}, got {show(shift)} for {show(h)}. Leave it out."
+            )
+        self.shift = None
+        if callable(h):
+            self.name, self.h = getattr(h, "__name__", type(h).__name__), h
+            _check_h(h)
+            return
+        self.name = check_choice("RadialActivation", "h", h, RADIAL_FUNCTIONS)
+        self.h = RADIAL_FUNCTIONS[h]
+        if h in _SHIFTED:
+            self.shift = check_number("RadialActivation", "shift", 1.0 if shift is None else shift)
+            self.h = partial(self.h, shift=self.shift)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it is the one by the name "identity", which gives back what it gets."""
+        return self.h is RADIAL_FUNCTIONS["identity"]
+
+    def forward(self, v: torch.Tensor) -> torch.Tensor:
+        """(..., n) -> the same shape."""
+        if self.is_identity:
+            return v
+        is_zero = torch.linalg.vector_norm(v.detach(), dim=-1, keepdim=True) < torch.finfo(v.dtype).tiny
+        # The gradient of the branch that is not taken must be finite too: 0 times infinity would be NaN.
+        norm = torch.linalg.vector_norm(torch.where(is_zero, torch.ones_like(v), v), dim=-1, keepdim=True)
+        return torch.where(is_zero, torch.zeros_like(v), self.h(norm) / norm * v)
+
+    def extra_repr(self) -> str:
+        """The name of h and its shift, for print."""
+        return self.name if self.shift is None else f"{self.name}, shift={self.shift:g}"
+
+
+def _check_h(h: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    values = h(_PROBES)
+    is_tensor = isinstance(values, torch.Tensor) and values.shape == _PROBES.shape
+    if not is_tensor or not values.isfinite().all():
+        bad = "no such tensor" if not is_tensor else f"h({_PROBES[~values.isfinite()][0]:.3g}) that is not finite"
+        raise NbkitError(
+            f"RadialActivation: h must give a finite tensor of the shape of r on 0 <= r <= 1000, got {bad}. "
+            "Write it with torch functions, as lambda r: r / (1 + r)."
+        )
+
+
+def radial_modules(
+    who: str, weights: Sequence[object], biases: Sequence[object], activation: object, output: object
+) -> list[nn.Module]:
+    """Linear, RadialActivation, ..., Linear and, unless it is the identity, the output's activation."""
+    linears = list(chain(weights, "linear", biases=list(biases), output="linear"))[::2]
+    for linear in linears:
+        if linear.bias is None:
+            linear.bias = nn.Parameter(linear.weight.new_zeros(linear.out_features))
+    hidden = list(activation) if isinstance(activation, (list, tuple)) else [activation] * (len(linears) - 1)
+    if len(hidden) != len(linears) - 1:
+        raise NbkitError(
+            f"{who}: activation must be one for each of the {len(linears) - 1} hidden layers, got {len(hidden)}. "
+            "Give a single one for all, and the last layer's as output=."
+        )
+    modules: list[nn.Module] = []
+    for linear, each in zip(linears, [*hidden, output], strict=True):
+        modules += [linear, copy.deepcopy(each) if isinstance(each, RadialActivation) else RadialActivation(each)]
+    return modules[:-1] if modules[-1].is_identity else modules
+
+
+def read_radial(who: str, net: nn.Module) -> tuple[list[nn.Linear], list[RadialActivation]]:
+    """The affine maps of a chain, nested or not, and what follows each; the identity where nothing does."""
+    if not _is(net, nn.Sequential):
+        raise NbkitError(
+            f"{who}: net must be an nn.Sequential of Linear and RadialActivation, got {type(net).__name__}. "
+            "Write it as nn.Sequential(nn.Linear(2, 8), RadialActivation('squash'), nn.Linear(8, 1))."
+        )
+    linears: list[nn.Linear] = []
+    activations: list[RadialActivation | None] = []
+    for module in _flat(net):
+        if _is(module, nn.Linear):
+            linears.append(module)
+            activations.append(None)
+        elif _is(module, RadialActivation) and activations and activations[-1] is None:
+            activations[-1] = module
+        elif not _is(module, nn.Identity):
+            raise NbkitError(f"{who}: {_reason(module)}")
+    if not linears:
+        raise NbkitError(f"{who}: net must hold at least one Linear, got none. Add nn.Linear(n_in, n_out).")
+    return linears, [each or RadialActivation("identity") for each in activations]
+
+
+def _is(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether it is of that kind and computes as it: a child with a forward of its own does something else."""
+    return isinstance(module, kind) and type(module).forward is kind.forward
+
+
+def _flat(net: nn.Sequential) -> list[nn.Module]:
+    return [inner for module in net for inner in (_flat(module) if _is(module, nn.Sequential) else [module])]
+
+
+def _reason(module: nn.Module) -> str:
+    if _is(module, RadialActivation):
+        return "each RadialActivation must follow a Linear of its own, got one that does not. Leave it out."
+    return (
+        f"net must consist of Linear and RadialActivation, got {type(module).__name__}. A pointwise activation treats "
+        "every coordinate by itself and does not commute with rotations of a layer, nor does most else; use "
+        "RadialActivation('squash') in its place."
+    )

@@ -34,6 +34,8 @@ _HOME = {
     "OperatorExplorer": "convolutions",
     "RamanujanConvExplorer": "convolutions",
     "SliceExplorer": "slices",
+    "RadialFunctionsExplorer": "rescaling",
+    "RescalingExplorer": "rescaling",
 }
 
 __all__ = sorted(_HOME)

@@ -7,6 +7,11 @@ from nbkit.figures.growth import circle_figure, circle_traces, length_figure, le
 from nbkit.figures.isometry import construction_figure, construction_layout, construction_steps, pipeline_figure
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.operator import operator_figure, operator_layout, operator_traces
+from nbkit.figures.radial import (
+    radial_functions_figure,
+    radial_functions_traces,
+    rescaling_figure,
+    rescaling_traces,
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
 from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
 from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
@@ -51,8 +56,12 @@ __all__ = [
     "operator_layout",
     "operator_traces",
     "pipeline_figure",
+    "radial_functions_figure",
+    "radial_functions_traces",
     "reach_figure",
     "reach_layout",
+    "rescaling_figure",
+    "rescaling_traces",
     "spectra_axis",
     "spectra_figure",
     "spectra_range",

@@ -1,8 +1,10 @@
 """Networks that run: torch modules whose weights come from `nbkit.weights`."""
 
 from nbkit.nets.activations import ACTIVATIONS, MaxMin
+from nbkit.nets.approximators import approximate_affine, approximate_bounded, capture
 from nbkit.nets.chain import chain
 from nbkit.nets.convolution import OrthogonalConv2d, SkewConv2d
+from nbkit.nets.covers import BallCondition, Cover, ball_condition, balls_needed, cover_box, grid_error
 from nbkit.nets.feedforward import FeedForward
 from nbkit.nets.lip_conv_net import lip_conv_net
 from nbkit.nets.radial import RadialNet, n_radial_parameters
@@ -11,13 +13,22 @@ from nbkit.nets.rescaling import RADIAL_FUNCTIONS, RadialActivation
 __all__ = [
     "ACTIVATIONS",
     "RADIAL_FUNCTIONS",
+    "BallCondition",
+    "Cover",
     "FeedForward",
     "MaxMin",
     "OrthogonalConv2d",
     "RadialActivation",
     "RadialNet",
     "SkewConv2d",
+    "approximate_affine",
+    "approximate_bounded",
+    "ball_condition",
+    "balls_needed",
+    "capture",
     "chain",
+    "cover_box",
+    "grid_error",
     "lip_conv_net",
     "n_radial_parameters",
 ]

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from nbkit.errors import NbkitError, check_integer, check_integers
 from nbkit.nets import RadialNet
@@ -22,14 +23,12 @@ class Compression:
     Attributes:
         net: the compressed network.
         original: a copy of the given one.
-        rotations: orthogonal Q_1 ... Q_(L-1), (n_i, n_i), of determinant 1 or -1. Behind layer i the original has
-            Q_i Inc_i of what the compressed net has, Inc_i filling up with zeros. QR leaves signs open: compare
-            functions between libraries, never entries.
+        reflectors: Q_1 ... Q_(L-1) as `torch.geqrf` gives them; `rotations` writes them out.
     """
 
     net: RadialNet
     original: RadialNet
-    rotations: tuple[torch.Tensor, ...]
+    reflectors: tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -47,6 +46,18 @@ class Compression:
         return self.original.n_parameters
 
     @cached_property
+    def rotations(self) -> tuple[torch.Tensor, ...]:
+        """Orthogonal Q_1 ... Q_(L-1), (n_i, n_i), of determinant 1 or -1.
+
+        Behind layer i the original has Q_i Inc_i of what the compressed net has, Inc_i filling up with zeros. QR leaves
+        signs open: compare functions between libraries, never entries.
+        """
+        return tuple(
+            torch.linalg.householder_product(pad(packed, (0, len(packed) - packed.shape[1])), scales)
+            for packed, scales in self.reflectors
+        )
+
+    @cached_property
     def transformed(self) -> RadialNet:
         """The original in the axes Q: the same widths and function, the compressed matrices top left, zeros to rounding below them.
 
@@ -60,7 +71,7 @@ class Compression:
         Raises:
             NbkitError: n_layers outside 0 .. L - 1.
         """
-        done = check_integer("Compression.step", "n_layers", n_layers, at_least=0, at_most=len(self.rotations))
+        done = check_integer("Compression.step", "n_layers", n_layers, at_least=0, at_most=len(self.reflectors))
         weights = [linear.weight.detach() for linear in self.net.linears[:done] + self.original.linears[done:]]
         biases = [linear.bias.detach() for linear in self.net.linears[:done] + self.original.linears[done:]]
         if done:
@@ -89,7 +100,7 @@ def reduced_widths(widths: Sequence[int]) -> tuple[int, ...]:
 
 
 def qr_compress(net: nn.Sequential) -> Compression:
-    """The smaller radial network of the same function (Algorithm 1): one complete QR decomposition a hidden layer.
+    """The smaller radial network of the same function (Algorithm 1): one QR decomposition a hidden layer.
 
     Lossless to rounding for every radial activation, depth and width vector, with zero biases and dependent columns
     too. Where the norm before an activation lies within rounding of a jump of h (Step-ReLU at 1, the sigmoids at 0)
@@ -116,16 +127,16 @@ def qr_compress(net: nn.Sequential) -> Compression:
     if like.dtype not in (torch.float32, torch.float64):
         raise NbkitError(f"qr_compress: net must be in float32 or float64, got {like.dtype}. Use net.float() first.")
     reduced = reduced_widths(original.widths)
-    rotations, weights, biases = [], [], []
-    inclusion = None
-    for linear, width in zip(original.linears, reduced[1:], strict=True):
-        weight, bias = linear.weight.detach(), linear.bias.detach()
-        # Transposed: LAPACK wants columns one after another and would copy once more.
-        factor = torch.cat([bias[None], weight.T if inclusion is None else inclusion.T @ weight.T]).T
-        if len(rotations) < len(reduced) - 2:
-            rotation, factor = torch.linalg.qr(factor, mode="complete")
-            inclusion = rotation[:, :width]
-            rotations.append(rotation)
-        biases.append(factor[:width, 0])
-        weights.append(factor[:width, 1:])
-    return Compression(original.like(weights, biases), original, tuple(rotations))
+    reflectors, weights, biases = [], [], []
+    for linear, n_in, n_out in zip(original.linears, reduced, reduced[1:], strict=False):
+        weight = linear.weight.detach()
+        if reflectors:
+            weight = torch.ormqr(*reflectors[-1], weight, left=False)[:, :n_in]  # W_i Q_(i-1) Inc_(i-1)
+        factor = torch.column_stack([linear.bias.detach(), weight])
+        if linear is not original.linears[-1]:
+            factor, scales = torch.geqrf(factor)
+            reflectors.append((factor[:, : len(scales)], scales))
+            factor = factor[:n_out].triu()
+        biases.append(factor[:, 0])
+        weights.append(factor[:, 1:])
+    return Compression(original.like(weights, biases), original, tuple(reflectors))

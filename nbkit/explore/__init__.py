@@ -36,6 +36,12 @@ _HOME = {
     "SliceExplorer": "slices",
     "RadialFunctionsExplorer": "rescaling",
     "RescalingExplorer": "rescaling",
+    "DisksExplorer": "swallow",
+    "SwallowExplorer": "swallow",
+    "CompressExplorer": "compress",
+    "DescentExplorer": "descent",
+    "LosslessExplorer": "lossless",
+    "RaceExplorer": "race",
 }
 
 __all__ = sorted(_HOME)

@@ -1,5 +1,6 @@
 """Pictures: arrays in, `plotly.graph_objects.Figure` out; knows no network and no widget."""
 
+from nbkit.figures.compress import compression_figure, compression_layout, compression_traces, matrix_row
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
@@ -12,10 +13,13 @@ from nbkit.figures.radial import (
     radial_functions_traces,
     rescaling_figure,
     rescaling_traces,
+)
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
 from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
 from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
+from nbkit.figures.stacked import CurvePanel, stacked_figure, stacked_ranges, stacked_traces
+from nbkit.figures.swallow import disks_figure, disks_traces, swallow_figure, swallow_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
 from nbkit.figures.tiles import Tiles, tiles_figure, tiles_layout, tiles_traces
 from nbkit.figures.trained import TRAINED_KINDS, Points, trained_figure, trained_traces
@@ -30,12 +34,16 @@ __all__ = [
     "SIGNED",
     "TRAINED_KINDS",
     "Curve",
+    "CurvePanel",
     "ReachPanel",
     "Spectrum",
     "Tiles",
     "block_adjacency_figure",
     "circle_figure",
     "circle_traces",
+    "compression_figure",
+    "compression_layout",
+    "compression_traces",
     "construction_figure",
     "construction_layout",
     "construction_steps",
@@ -43,6 +51,8 @@ __all__ = [
     "curves_figure",
     "decision_trees_figure",
     "density_surface_figure",
+    "disks_figure",
+    "disks_traces",
     "fit_figure",
     "fit_traces",
     "frequency_figure",
@@ -52,6 +62,7 @@ __all__ = [
     "length_traces",
     "matrices_figure",
     "matrix_figure",
+    "matrix_row",
     "operator_figure",
     "operator_layout",
     "operator_traces",
@@ -68,6 +79,11 @@ __all__ = [
     "spectra_traces",
     "spectrum_figure",
     "spectrum_traces",
+    "stacked_figure",
+    "stacked_ranges",
+    "stacked_traces",
+    "swallow_figure",
+    "swallow_traces",
     "tiles_figure",
     "tiles_layout",
     "tiles_traces",

@@ -1,0 +1,120 @@
+"""What the training explorers of notebook 09 share: the task, networks that train in step, curves that are drawn again."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from nbkit.compress import keep_projected
+from nbkit.errors import NbkitError
+from nbkit.explore.compress import typed_widths
+from nbkit.explore.explorer import Explorer
+from nbkit.figures import CurvePanel, stacked_ranges, stacked_traces
+from nbkit.nets import RadialNet
+from nbkit.training import bells, descend, grid_points, make_optimizer
+
+__all__ = ["DESCENTS", "Lane", "draw_panels", "gap_or_nan", "samples", "thinned", "typed_task"]
+
+DESCENTS = {"gradient descent": "sgd", "momentum": "momentum", "Adam": "adam"}  # as told, as `make_optimizer` has them
+_N_SAMPLES, _MOST_INPUTS, _HALF_WIDTH = 225, 4, 2.0
+_MOST_PARAMETERS = 20_000  # above, one step of one network takes too long to be watched
+_MOST_STEPS, _MOST_POINTS = 10**6, 300
+
+
+class Lane:
+    """One network in training: its loss, and the seconds its steps have taken, after 0, 1, 2, ... steps.
+
+    It ends by itself only where the loss is no longer finite; that loss is left out.
+
+    Args:
+        net: trained in place.
+        x, y: all samples and their values.
+        optimizer: a key of `DESCENTS`.
+        lr: its rate.
+        projected: reduced widths to project to after each step, or None.
+    """
+
+    def __init__(
+        self, net: RadialNet, x: torch.Tensor, y: torch.Tensor, optimizer: str, lr: float,
+        projected: Sequence[int] | None = None,
+    ) -> None:  # fmt: skip
+        self.net = net
+        like = net.linears[0].weight
+        with torch.no_grad():
+            self.losses = [torch.nn.functional.mse_loss(net(x.to(like)), y.to(like)).item()]
+        self.seconds, self.is_over = [0.0], False
+        self._steps = self._descend(x, y, DESCENTS[optimizer], lr, projected)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return len(self.losses) - 1
+
+    def advance(self, step: int) -> None:
+        """Go on until so many steps are done in all."""
+        while self.step < step and not self.is_over:
+            self.is_over = next(self._steps, None) is None
+
+    def _descend(
+        self, x: torch.Tensor, y: torch.Tensor, optimizer: str, lr: float, projected: Sequence[int] | None
+    ) -> Iterator[int]:
+        # made at the first step only: torch looks for its compilers then, which takes a second
+        made = make_optimizer(optimizer, self.net, lr=lr)
+        if projected is not None:
+            keep_projected(made, self.net, projected)
+        records = descend(self.net, x, y, made, max_steps=_MOST_STEPS)
+        next(records)
+        while True:
+            began = time.perf_counter()
+            record = next(records, None)
+            if record is None or not math.isfinite(record.loss):
+                return
+            self.losses.append(record.loss)
+            self.seconds.append(self.seconds[-1] + time.perf_counter() - began)
+            yield record.step
+
+
+def typed_task(who: str, text: str) -> tuple[int, ...]:
+    """Widths of a network that can learn exp(-x^2), coordinate by coordinate: as many outputs as inputs.
+
+    Raises:
+        NbkitError: as `typed_widths`, or another number of outputs than of inputs, or more than four.
+    """
+    widths = typed_widths(who, text, most_parameters=_MOST_PARAMETERS)
+    if widths[0] != widths[-1] or widths[0] > _MOST_INPUTS:
+        raise NbkitError(
+            f"{who}: the first and the last of widths must be one number of at most {_MOST_INPUTS}, got {widths[0]} and "
+            f"{widths[-1]}: exp(-x²) is learned in every coordinate. Write it as 1, 6, 7, 1."
+        )
+    return widths
+
+
+def samples(dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """About 225 points of a grid on [-2, 2]^dim, fewer where that leaves a coordinate three, and exp(-x^2) there."""
+    x = grid_points(61 if dim == 1 else max(3, round(_N_SAMPLES ** (1 / dim))), dim, half_width=_HALF_WIDTH)
+    return x, bells(x)
+
+
+def gap_or_nan(gaps: Sequence[float]) -> np.ndarray:
+    """NaN where two networks agree exactly: a log axis has no 0."""
+    gaps = np.asarray(gaps, dtype=np.float64)
+    return np.where(gaps > 0, gaps, np.nan)
+
+
+def thinned(*columns: Sequence[float]) -> list[np.ndarray]:
+    """Arrays of one length without most of their entries where they are long; the first and the last stay."""
+    n = len(columns[0])
+    kept = np.unique(np.linspace(0, n - 1, min(n, _MOST_POINTS)).round().astype(np.int64))
+    return [np.asarray(column, dtype=np.float64)[kept] for column in columns]
+
+
+def draw_panels(explorer: Explorer, panels: Sequence[CurvePanel]) -> None:
+    """Move an explorer's `stacked_figure`; its axes grow."""
+    shown = []
+    for number, (x, y) in enumerate(stacked_ranges(panels), start=1):
+        name = "" if number == 1 else number
+        explorer.grow(f"xaxis{name}", *x)
+        shown.append(explorer.grow(f"yaxis{name}", *y))
+    explorer.figure.redraw(stacked_traces(panels, y_ranges=shown))

@@ -130,3 +130,14 @@ def test_singular_values_of_a_layer_accepts_the_slopes_and_explains_every_usual_
     assert exercises.check(name, lambda slopes, gain: sorted((gain * abs(s) for s in slopes), reverse=True))
     for said, mistaken in exercises.all_exercises()[name].mistakes.items():
         assert said in repr(exercises.check(name, mistaken))
+
+
+def says(x, centers, radii, values, slope, offset):
+    inside = [abs(x - center) < radius for center, radius in zip(centers, radii, strict=True)]
+    return values[inside.index(True)] if any(inside) else slope * x + offset
+
+
+def test_what_the_network_says_accepts_the_first_ball_and_explains_every_usual_mistake():
+    assert exercises.check("08 what the network says", says)
+    for said, mistaken in exercises.all_exercises()["08 what the network says"].mistakes.items():
+        assert said in repr(exercises.check("08 what the network says", mistaken))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from torch.nn.utils import parametrize
 
 from nbkit.errors import NbkitError, check_integers
 from nbkit.nets import RadialNet
@@ -27,9 +26,8 @@ def project(net: RadialNet, widths: Sequence[int]) -> None:
     widths = _check(net, widths)
     with torch.no_grad():
         for linear, n_in, n_out in zip(net.linears, widths, widths[1:], strict=False):
-            masked = parametrize.is_parametrized(linear, "weight")  # then `weight` is made anew each time it is read
-            weight = linear.parametrizations.weight.original if masked else linear.weight
-            weight[n_out:, :n_in] = 0
+            stored = dict(linear.named_parameters())["weight"]  # on sparse wires `weight` is another at each look
+            stored[n_out:, :n_in] = 0
             linear.bias[n_out:] = 0
 
 

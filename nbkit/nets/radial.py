@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from nbkit.device import as_tensor, check_memory, spawn_generators
 from nbkit.errors import NbkitError, check_integers, show
@@ -69,7 +68,8 @@ class RadialNet(nn.Sequential):
         self.to(torch.get_default_dtype())
         if topology is not None:
             for linear, mask in zip(self.linears, masks, strict=True):
-                parametrize.register_parametrization(linear, "weight", _OnWires(mask.mask()))
+                linear.register_buffer("wires", mask.mask())
+                linear.__class__ = _OnWires
 
     @classmethod
     def of(
@@ -185,15 +185,15 @@ def n_radial_parameters(widths: Sequence[int]) -> int:
     return sum((n_in + 1) * n_out for n_in, n_out in zip(widths, widths[1:], strict=False))
 
 
-class _OnWires(nn.Module):
-    """Keeps a weight 0 wherever there is no wire."""
+class _OnWires(nn.Linear):
+    """A Linear whose weight reads 0 wherever there is no wire, whatever is written there.
 
-    def __init__(self, mask: torch.Tensor) -> None:
-        super().__init__()
-        self.register_buffer("mask", mask)
+    Not torch's parametrize, which adds a module that measures of growth would take for a layer.
+    """
 
-    def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        return weight * self.mask
+    @property
+    def weight(self) -> torch.Tensor:
+        return self._parameters["weight"] * self.wires
 
 
 def _sizes(widths: Sequence[int] | None, topology: Topology | None) -> tuple[int, ...]:

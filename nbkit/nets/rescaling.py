@@ -35,9 +35,10 @@ _PROBES = torch.cat([torch.zeros(1), torch.logspace(-6, 3, 500)]).double()[:, No
 class RadialActivation(nn.Module):
     """The radial rescaling v -> h(|v|) v / |v| of the last dimension, 0 at 0: all coordinates share one factor.
 
-    It commutes with every orthogonal map. Value and gradient at v = 0 are 0, never NaN; a norm below the
-    smallest normal number of the dtype counts as 0, one whose square overflows gives NaN. Where h(0) is not 0 (both sigmoids, a shifted ReLU of negative shift) the map jumps at 0, and Step-ReLU jumps
-    on the unit sphere, which it keeps: there rounding decides.
+    It commutes with every orthogonal map. Value and gradient at v = 0 are 0, never NaN. Where h(0) is not 0 (both
+    sigmoids, a shifted ReLU of negative shift) the map jumps at 0, and Step-ReLU jumps on the unit sphere, which it
+    keeps: there rounding decides. Norms are right where their squares neither underflow nor overflow; one below the
+    smallest normal number of the dtype counts as 0.
 
     Args:
         h: "step_relu", "squash", "shifted_relu", "sigmoid", "shifted_sigmoid", "identity", or any function of a tensor

@@ -19,7 +19,7 @@ from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
 from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
 from nbkit.figures.stacked import CurvePanel, stacked_figure, stacked_ranges, stacked_traces
-from nbkit.figures.swallow import disks_figure, disks_traces, swallow_figure, swallow_traces
+from nbkit.figures.swallow import disks_colours, disks_figure, disks_traces, swallow_figure, swallow_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
 from nbkit.figures.tiles import Tiles, tiles_figure, tiles_layout, tiles_traces
 from nbkit.figures.trained import TRAINED_KINDS, Points, trained_figure, trained_traces
@@ -51,6 +51,7 @@ __all__ = [
     "curves_figure",
     "decision_trees_figure",
     "density_surface_figure",
+    "disks_colours",
     "disks_figure",
     "disks_traces",
     "fit_figure",

@@ -1,5 +1,6 @@
 """Exercise checks: right, wrong and why, not answered yet; never a traceback for a wrong answer."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -141,3 +142,17 @@ def test_what_the_network_says_accepts_the_first_ball_and_explains_every_usual_m
     assert exercises.check("08 what the network says", says)
     for said, mistaken in exercises.all_exercises()["08 what the network says"].mistakes.items():
         assert said in repr(exercises.check("08 what the network says", mistaken))
+
+
+def parameters_after_compression(widths):
+    kept = [widths[0]]
+    for n in widths[1:-1]:
+        kept.append(min(n, kept[-1] + 1))
+    return sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise([*kept, widths[-1]]))
+
+
+def test_parameters_after_compression_accepts_the_recursion_and_explains_every_usual_mistake():
+    name = "09 parameters after compression"
+    assert exercises.check(name, parameters_after_compression)
+    for said, mistaken in exercises.all_exercises()[name].mistakes.items():
+        assert said in repr(exercises.check(name, mistaken))

@@ -81,7 +81,7 @@ def cover_box(low: object, high: object, *, lipschitz: float, eps: float, max_ba
     n_balls = math.prod(cells)
     budget = check_integer("cover_box", "max_balls", max_balls, at_least=1)
     if n_balls > budget:
-        needed = f"{n_balls:,}" if n_balls < 10**15 else f"about 10^{len(str(n_balls)) - 1}"
+        needed = f"{n_balls:,}" if n_balls < 10**15 else f"about 10^{math.floor(math.log10(n_balls))}"
         raise NbkitError(
             f"cover_box: max_balls must be at least {needed} for balls of radius {radius:.3g}, got {budget:,}. "
             "Raise it, or eps, or take a smaller box."

@@ -112,7 +112,10 @@ def radial_modules(
     who: str, weights: Sequence[object], biases: Sequence[object], activation: object, output: object
 ) -> list[nn.Module]:
     """Linear, RadialActivation, ..., Linear and, unless it is the identity, the output's activation."""
-    linears = list(chain(weights, "linear", biases=list(biases), output="linear"))[::2]
+    try:
+        linears = list(chain(weights, "linear", biases=list(biases), output="linear"))[::2]
+    except NbkitError as error:
+        raise NbkitError(str(error).replace("chain:", f"{who}:", 1)) from None
     for linear in linears:
         if linear.bias is None:
             linear.bias = nn.Parameter(linear.weight.new_zeros(linear.out_features))

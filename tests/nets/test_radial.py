@@ -431,7 +431,7 @@ class Cubed(nn.Linear):
     ],
 )
 def test_what_is_no_radial_network_is_refused_with_the_reason(modules, said):
-    with pytest.raises(NbkitError, match=f"RadialNet.from_modules: .*{said}|{said}"):
+    with pytest.raises(NbkitError, match=f"RadialNet.from_modules: .*{said}"):
         RadialNet.from_modules(nn.Sequential(*modules))
 
 

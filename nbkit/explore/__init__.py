@@ -36,6 +36,8 @@ _HOME = {
     "SliceExplorer": "slices",
     "RadialFunctionsExplorer": "rescaling",
     "RescalingExplorer": "rescaling",
+    "ConditionExplorer": "condition",
+    "RegimesExplorer": "regimes",
     "DisksExplorer": "swallow",
     "SwallowExplorer": "swallow",
     "CompressExplorer": "compress",

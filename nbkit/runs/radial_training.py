@@ -1,0 +1,185 @@
+"""The three experiments of the radial networks' paper (section 7), and where training the compressed network pays.
+
+Optimisers, rates, data and numbers of steps are in an appendix that is not public; `Settings` stands in for them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from nbkit.compress import keep_projected, qr_compress
+from nbkit.device import one_thread
+from nbkit.nets import RadialNet
+from nbkit.results import save_result, sidecar
+from nbkit.runs.radial_races import NETS, RACES, Race, regimes, run_once, time_steps
+from nbkit.training import bells, descend, grid_points, make_optimizer
+
+__all__ = ["Settings", "lossless", "projected", "run_radial_training"]
+
+COMMAND = "python -m nbkit run radial_training"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the run is; the defaults are what is stored.
+
+    Attributes:
+        seeds: of the networks at birth; each experiment repeats for all of them.
+        line_widths, line_activation: of the network that learns exp(-x^2), experiments 1 and 2; the shift is 1.
+        line_points: samples, evenly in [-2, 2].
+        line_steps: of every training in experiments 1 and 2.
+        sgd_rate, adam_rate: of these trainings.
+        every: steps between two records of experiment 2.
+        races: of experiment 3.
+        target_loss: mean over points and outputs, at which a race is won.
+        max_steps: after which a run of a race counts as stalled.
+        n_blocks, block_steps: how long both networks of a race take turns to be timed.
+    """
+
+    seeds: tuple[int, ...] = tuple(range(10))
+    line_widths: tuple[int, ...] = (1, 6, 7, 1)
+    line_activation: str = "shifted_sigmoid"
+    line_points: int = 101
+    line_steps: int = 1000
+    sgd_rate: float = 0.1
+    adam_rate: float = 0.01
+    every: int = 50
+    races: tuple[Race, ...] = RACES
+    target_loss: float = 0.01
+    max_steps: int = 3000
+    n_blocks: int = 20
+    block_steps: int = 5
+
+
+@one_thread()
+def run_radial_training(
+    *, work: Path, say: Callable[[str], None], settings: Settings = Settings(), folder: Path | None = None
+) -> None:
+    """The whole run; four tables.
+
+    radial_lossless: |F - F_red| of each network, at birth and trained. radial_projected: the losses of projected,
+    compressed and full gradient descent along training. radial_races: one row for each race, network, rate and seed.
+    radial_regimes: one row for each race and choice of rates, all seeds taken together.
+
+    Args:
+        work: folder for the rows of finished cells until all is stored; a run that was stopped goes on from them.
+        say: takes lines of progress.
+        settings: default: what is stored.
+        folder: of the results, default data/results.
+    """
+    cells = _Cells(work / "cells.jsonl", say)
+    races = [_race(cells, settings, race) for race in settings.races]
+    tables = {
+        "radial_lossless": [row for seed in settings.seeds for row in cells.rows(lossless, settings, seed)],
+        "radial_projected": [row for seed in settings.seeds for row in cells.rows(projected, settings, seed)],
+        "radial_races": [row for runs in races for row in runs],
+        "radial_regimes": [row for runs in races for row in regimes(runs)],
+    }
+    beside = sidecar(
+        command=COMMAND,
+        seed=settings.seeds[0],
+        seconds=cells.seconds,
+        steps=sum(row["steps"] for row in tables["radial_races"]),
+        settings=asdict(settings),
+    )
+    for name, rows in tables.items():
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
+        say(f"stored {save_result(name, columns, beside, folder=folder)}")
+    shutil.rmtree(work)
+
+
+def lossless(settings: Settings, seed: int) -> list[dict]:
+    """Experiment 1, in float32 as torch computes by default: at birth, after gradient descent, and after Adam."""
+    x = grid_points(settings.line_points)
+    rows = []
+    for name, lr in (("sgd", settings.sgd_rate), ("adam", settings.adam_rate)):
+        net = RadialNet(settings.line_widths, settings.line_activation, seed=seed)
+        optimizer = make_optimizer(name, net, lr=lr)
+        for record in descend(net, x, bells(x), optimizer, max_steps=settings.line_steps, every=settings.line_steps):
+            if record.step or not rows:
+                with torch.no_grad():
+                    gap = (net(x) - qr_compress(net).net(x)).abs()
+                row = {"seed": seed, "trained_by": name if record.step else "nothing", "step": record.step}
+                row |= {"loss": record.loss, "mean_gap": gap.mean().item(), "max_gap": gap.max().item()}
+                rows.append(row)
+    return rows
+
+
+def projected(settings: Settings, seed: int) -> list[dict]:
+    """Experiment 2: gradient descent, plain and projected, of three networks that start as one function."""
+    rows = []
+    for name, dtype in (("float32", torch.float32), ("float64", torch.float64)):
+        x = grid_points(settings.line_points).to(dtype)
+        net = RadialNet(settings.line_widths, settings.line_activation, seed=seed).to(dtype)
+        found = qr_compress(net)
+        nets = {"projected": found.transformed, "compressed": found.net, "full": net}
+        optimizers = {each: make_optimizer("sgd", nets[each], lr=settings.sgd_rate) for each in nets}
+        keep_projected(optimizers["projected"], nets["projected"], found.widths)
+        options = {"max_steps": settings.line_steps, "every": settings.every}
+        streams = [descend(nets[each], x, bells(x), optimizers[each], **options) for each in nets]
+        for records in zip(*streams, strict=True):
+            row = {"seed": seed, "dtype": name, "step": records[0].step}
+            row |= {f"loss_{each}": record.loss for each, record in zip(nets, records, strict=True)}
+            rows.append(row | {"gap": abs(row["loss_projected"] - row["loss_compressed"])})
+    return rows
+
+
+def _race(cells: _Cells, settings: Settings, race: Race) -> list[dict]:
+    """All runs of one race, each with the seconds that its steps take."""
+    (speed,) = cells.rows(_timed, settings, race)
+    rows = []
+    for net, rates in zip(NETS, (race.full_rates, race.compressed_rates), strict=True):
+        for lr, seed in itertools.product(rates, settings.seeds):
+            (run,) = cells.rows(_run, settings, race, net, lr, seed)
+            seconds = run["steps"] * speed[net]["seconds_per_step"] + speed[net]["seconds_once"]
+            rows.append(run | speed[net] | {"seconds": seconds})
+    return rows
+
+
+def _timed(settings: Settings, race: Race) -> list[dict]:
+    return [time_steps(race, n_blocks=settings.n_blocks, block_steps=settings.block_steps)]
+
+
+def _run(settings: Settings, race: Race, net: str, lr: float, seed: int) -> list[dict]:
+    options = {"target_loss": settings.target_loss, "max_steps": settings.max_steps}
+    return [run_once(race, net, lr, seed, **options)]
+
+
+class _Cells:
+    """Rows of finished cells, one line of JSON each; a cell is known by its function and all of its arguments."""
+
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.say, self.seconds = path, say, 0.0
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self._done = {entry["cell"]: entry for entry in map(_entry, lines) if entry}
+
+    def rows(self, make: Callable[..., list[dict]], settings: Settings, *arguments: object) -> list[dict]:
+        """What make(settings, *arguments) returns, now or in an earlier run."""
+        kept = {key: value for key, value in asdict(settings).items() if key not in ("races", "seeds")}
+        cell = json.dumps([make.__name__, *map(str, arguments), kept])
+        if cell not in self._done:
+            started = time.perf_counter()
+            entry = {"cell": cell, "rows": make(settings, *arguments), "seconds": time.perf_counter() - started}
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+            self._done[cell] = entry
+            self.say(f"{make.__name__.strip('_')}: {', '.join(map(str, arguments))}: {entry['seconds']:.1f} s")
+        self.seconds += self._done[cell]["seconds"]
+        return self._done[cell]["rows"]
+
+
+def _entry(line: str) -> dict | None:
+    """A line of the log; None for one that a kill cut short."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

@@ -44,6 +44,7 @@ _HOME = {
     "DescentExplorer": "descent",
     "LosslessExplorer": "lossless",
     "RaceExplorer": "race",
+    "SparsityExplorer": "sparse",
 }
 
 __all__ = sorted(_HOME)

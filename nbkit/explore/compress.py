@@ -37,7 +37,7 @@ class CompressExplorer(Explorer):
         "narrowing": {"widths": "3, 3, 10, 2, 9, 2", "step": 4},
         "an encoder": {"widths": "16, 8, 4, 2", "step": 2},
     }
-    height = 600
+    height = 700
 
     def build(self) -> None:
         figure = compression_figure((1, 1), (1, 1), [[[0.0, 0.0]]], height=self.height)

@@ -17,7 +17,6 @@ from nbkit.nets import RADIAL_FUNCTIONS, RadialNet
 __all__ = ["DescentExplorer"]
 
 _EVERY = 5  # steps between two records
-_APART = 1e-6  # of the weights: above, two trainings do not agree
 
 
 class DescentExplorer(Explorer):
@@ -39,6 +38,7 @@ class DescentExplorer(Explorer):
         "experiment 2": {"widths": "1, 6, 7, 1", "optimizer": "gradient descent", "rate": 0.1},
         "momentum": {"optimizer": "momentum", "rate": 0.03},
         "Adam breaks (a)": {"optimizer": "Adam", "rate": 0.01},
+        "rounding grows": {"widths": "1, 6, 7, 1", "optimizer": "gradient descent", "rate": 0.3},
         "two inputs": {"widths": "2, 7, 9, 4, 2", "activation": "squash", "optimizer": "gradient descent", "rate": 0.1},
     }
 
@@ -158,7 +158,8 @@ def _panels(frame: dict | None) -> list[CurvePanel]:
 def _title(frame: dict) -> str:
     if not frame["step"]:
         return "Four networks of one function before training: two of a size, one of them in the axes of QR"
-    held = {part: gaps[-1] < _APART for part, gaps in frame["weight_gaps"].items()}
-    told = [f"({part}) {'holds' if held[part] else 'fails'}" for part in held]
-    full, small = frame["losses"]["full"][-1], frame["losses"]["compressed"][-1]
-    return f"After {frame['step']} steps {told[0]} and {told[1]}; loss {full:.2g} in full, {small:.2g} compressed"
+    a, b = (f"{gaps[-1]:.0e}" for gaps in frame["weight_gaps"].values())
+    full, small = (f"{frame['losses'][name][-1]:.2g}" for name in ("full", "compressed"))
+    return (
+        f"After {frame['step']} steps weights of (a) are {a} apart, of (b) {b}; loss {full} in full, {small} compressed"
+    )

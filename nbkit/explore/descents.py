@@ -11,20 +11,20 @@ from nbkit.compress import keep_projected
 from nbkit.errors import NbkitError
 from nbkit.explore.compress import typed_widths
 from nbkit.explore.explorer import Explorer
-from nbkit.figures import CurvePanel, stacked_ranges, stacked_traces
+from nbkit.figures import CurvePanel, log_tick, stacked_ranges, stacked_traces
 from nbkit.nets import RadialNet
 from nbkit.training import bells, descend, grid_points, make_optimizer
 
 __all__ = ["DESCENTS", "Lane", "draw_panels", "gap_or_nan", "samples", "thinned", "typed_task"]
 
 DESCENTS = {"gradient descent": "sgd", "momentum": "momentum", "Adam": "adam"}  # as told, as `make_optimizer` has them
-_N_SAMPLES, _MOST_INPUTS, _HALF_WIDTH = 225, 4, 2.0
+_SIDES = {1: 101, 2: 21, 3: 7, 4: 5}  # points a side of the samples' grid on [-2, 2]^dim, as the stored runs have them
 _MOST_PARAMETERS = 20_000  # above, one step of one network takes too long to be watched
 _MOST_STEPS, _MOST_POINTS = 10**6, 300
 
 
 class Lane:
-    """One network in training: its loss, and the seconds its steps have taken, after 0, 1, 2, ... steps.
+    """One network in training: its loss, and the seconds of computing its steps have taken, after 0, 1, 2, ... steps.
 
     It ends by itself only where the loss is no longer finite; that loss is left out.
 
@@ -67,12 +67,12 @@ class Lane:
         records = descend(self.net, x, y, made, max_steps=_MOST_STEPS)
         next(records)
         while True:
-            began = time.perf_counter()
+            began = time.thread_time()
             record = next(records, None)
             if record is None or not math.isfinite(record.loss):
                 return
             self.losses.append(record.loss)
-            self.seconds.append(self.seconds[-1] + time.perf_counter() - began)
+            self.seconds.append(self.seconds[-1] + time.thread_time() - began)
             yield record.step
 
 
@@ -83,17 +83,17 @@ def typed_task(who: str, text: str) -> tuple[int, ...]:
         NbkitError: as `typed_widths`, or another number of outputs than of inputs, or more than four.
     """
     widths = typed_widths(who, text, most_parameters=_MOST_PARAMETERS)
-    if widths[0] != widths[-1] or widths[0] > _MOST_INPUTS:
+    if widths[0] != widths[-1] or widths[0] not in _SIDES:
         raise NbkitError(
-            f"{who}: the first and the last of widths must be one number of at most {_MOST_INPUTS}, got {widths[0]} and "
+            f"{who}: the first and the last of widths must be one number of at most {max(_SIDES)}, got {widths[0]} and "
             f"{widths[-1]}: exp(-x²) is learned in every coordinate. Write it as 1, 6, 7, 1."
         )
     return widths
 
 
 def samples(dim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """About 225 points of a grid on [-2, 2]^dim, fewer where that leaves a coordinate three, and exp(-x^2) there."""
-    x = grid_points(61 if dim == 1 else max(3, round(_N_SAMPLES ** (1 / dim))), dim, half_width=_HALF_WIDTH)
+    """A grid on [-2, 2]^dim and exp(-x^2) there, dim from 1 to 4."""
+    x = grid_points(_SIDES[dim], dim)
     return x, bells(x)
 
 
@@ -113,8 +113,10 @@ def thinned(*columns: Sequence[float]) -> list[np.ndarray]:
 def draw_panels(explorer: Explorer, panels: Sequence[CurvePanel]) -> None:
     """Move an explorer's `stacked_figure`; its axes grow."""
     shown = []
-    for number, (x, y) in enumerate(stacked_ranges(panels), start=1):
+    for number, (panel, (x, y)) in enumerate(zip(panels, stacked_ranges(panels), strict=True), start=1):
         name = "" if number == 1 else number
         explorer.grow(f"xaxis{name}", *x)
         shown.append(explorer.grow(f"yaxis{name}", *y))
+        if panel.log_y:
+            explorer.figure.layout[f"yaxis{name}"].dtick = log_tick(panel, shown[-1])
     explorer.figure.redraw(stacked_traces(panels, y_ranges=shown))

@@ -130,7 +130,7 @@ def _panels(frame: dict | None) -> list[CurvePanel]:
             [
                 Curve("loss", at, frame["losses"], "radial"),
                 Curve("● mean gap", at, gap_or_nan(frame["mean_gaps"]), "radial", marker="circle"),
-                Curve("paper's gap", ends, paper, "dense", kind="paper", **band),
+                Curve(" paper's gap", ends, paper, "dense", kind="paper", **band),
             ],
             "steps", "loss, gap", log_y=True, height=170,
         ),
@@ -142,4 +142,4 @@ def _title(frame: dict) -> str:
     learned = f"loss {frame['loss']:.1e} after {frame['step']} steps" if frame["step"] else "before training"
     if not frame["gap"].any():
         return f"{before} parameters → {after}, {learned}: the compressed network agrees exactly"
-    return f"{before} parameters → {after}, {learned}: the two differ by {frame['mean_gap']:.1e} on average"
+    return f"{before} parameters → {after}, {learned}: full and compressed differ by {frame['mean_gap']:.1e} on average"

@@ -30,13 +30,13 @@ class RaceExplorer(Explorer):
             Choice("optimizer", "optimiser", tuple(DESCENTS), value="Adam"),
             Slider("rate", "rate η", values=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3), value=0.01),
             Slider("target", "target loss", values=(0.001, 0.003, 0.01, 0.03), value=0.01),
-            Slider("steps", "most steps", values=(100, 200, 500, 1000, 2000, 5000), value=1000),
+            Slider("steps", "most steps", values=(100, 200, 500, 1000, 2000, 3000), value=500),
         ],
     }
     presets = {
         "experiment 3": {"widths": "2, 16, 64, 128, 16, 2", "optimizer": "Adam", "rate": 0.01, "seed": 0},
-        "one that stalls": {"widths": "2, 16, 64, 128, 16, 2", "optimizer": "Adam", "rate": 0.01, "seed": 1},
-        "gradient descent": {"optimizer": "gradient descent", "rate": 0.3},
+        "one that stalls": {"widths": "2, 16, 64, 128, 16, 2", "optimizer": "Adam", "rate": 0.03, "seed": 8},
+        "momentum": {"optimizer": "momentum", "rate": 0.1},
     }
 
     def build(self) -> None:
@@ -103,7 +103,7 @@ def _panels(frame: dict | None) -> list[CurvePanel]:
         frame = {"runs": dict.fromkeys(("full", "compressed"), dict.fromkeys(("at", "seconds", "losses"), empty))}
     full, small = frame["runs"]["full"], frame["runs"]["compressed"]
     panels = []
-    for what, label in (("at", "steps"), ("seconds", "seconds on this machine")):
+    for what, label in (("at", "steps"), ("seconds", "seconds of computing, on this machine")):
         ends = [np.array([0.0, run[what][-1]]) if run[what].size else empty for run in (full, small)]
         wide = max(ends, key=lambda x: x.max(initial=0.0))
         curves = [

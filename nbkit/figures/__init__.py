@@ -8,6 +8,7 @@ from nbkit.figures.growth import circle_figure, circle_traces, length_figure, le
 from nbkit.figures.isometry import construction_figure, construction_layout, construction_steps, pipeline_figure
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.operator import operator_figure, operator_layout, operator_traces
+from nbkit.figures.race import race_figure
 from nbkit.figures.radial import (
     radial_functions_figure,
     radial_functions_traces,
@@ -16,9 +17,10 @@ from nbkit.figures.radial import (
 )
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
 from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
+from nbkit.figures.sparsity import sparsity_figure, sparsity_layout, sparsity_traces
 from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
-from nbkit.figures.stacked import CurvePanel, stacked_figure, stacked_ranges, stacked_traces
+from nbkit.figures.stacked import CurvePanel, log_tick, stacked_figure, stacked_ranges, stacked_traces
 from nbkit.figures.swallow import disks_colours, disks_figure, disks_traces, swallow_figure, swallow_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
 from nbkit.figures.tiles import Tiles, tiles_figure, tiles_layout, tiles_traces
@@ -61,6 +63,7 @@ __all__ = [
     "kronecker_figure",
     "length_figure",
     "length_traces",
+    "log_tick",
     "matrices_figure",
     "matrix_figure",
     "matrix_row",
@@ -70,10 +73,14 @@ __all__ = [
     "pipeline_figure",
     "radial_functions_figure",
     "radial_functions_traces",
+    "race_figure",
     "reach_figure",
     "reach_layout",
     "rescaling_figure",
     "rescaling_traces",
+    "sparsity_figure",
+    "sparsity_layout",
+    "sparsity_traces",
     "spectra_axis",
     "spectra_figure",
     "spectra_range",

@@ -1,5 +1,6 @@
 """Panels of curves over one another, each with axes of its own: what is learned above, what it costs below."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,12 +11,12 @@ from nbkit.errors import NbkitError
 from nbkit.figures.curves import Curve, curve_traces, curves_figure, label_places
 from nbkit.figures.template import dress
 
-__all__ = ["CurvePanel", "stacked_figure", "stacked_ranges", "stacked_traces"]
+__all__ = ["CurvePanel", "log_tick", "stacked_figure", "stacked_ranges", "stacked_traces"]
 
 _BETWEEN_PX, _AROUND_PX = 64, 118  # tick labels and a title under a panel; the same and the figure's title
 _MARKERS = 16  # of a marked curve, however many points it has
 _ROOM = 0.02, 0.06  # of the x and the y axis, beyond what is drawn
-_DECADES = 2.0  # that a log axis has at least: on a shorter one the labels of 2 and 5 crowd
+_DECADES, _TICK_PX = 1.2, 30  # what a log axis shows at least; between two of its labels, powers of 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,8 @@ def stacked_figure(panels: Sequence[CurvePanel], *, title: str = "") -> go.Figur
         figure.layout[f"xaxis{name}"] = part.layout.xaxis.to_plotly_json() | {"anchor": f"y{name}"}
         domain = [max(0.0, top - panel.height / inside), top]
         figure.layout[f"yaxis{name}"] = part.layout.yaxis.to_plotly_json() | {"anchor": f"x{name}", "domain": domain}
+        if panel.log_y:
+            figure.layout[f"yaxis{name}"].dtick = log_tick(panel, stacked_ranges([panel])[0][1])
         top = domain[0] - _BETWEEN_PX / inside
     for trace, values in zip(figure.data, stacked_traces(panels), strict=True):
         trace.update(values)
@@ -88,9 +91,15 @@ def stacked_traces(
         ends = [y[-1] for y, curve in zip(lines, panel.curves, strict=True) if y.size and curve.name]
         shown = lines if y_ranges is None else [np.array(y_ranges[number])]
         fixed = y_ranges is not None
+        labels["x"] = np.full(len(ends), max(labels["x"], default=0.0))  # in one column, off the lines
         labels["y"] = label_places(ends, shown, log=panel.log_y, inside=fixed, height=panel.height)
         traces += [*drawn, labels]
     return traces
+
+
+def log_tick(panel: CurvePanel, shown: tuple[float, float]) -> int:
+    """Decades between two labels of a panel's log axis that shows this range."""
+    return max(1, math.ceil(math.log10(shown[1] / shown[0]) * _TICK_PX / panel.height))
 
 
 def stacked_ranges(panels: Sequence[CurvePanel]) -> list[tuple[tuple[float, float], tuple[float, float]]]:

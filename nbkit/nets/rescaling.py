@@ -88,9 +88,9 @@ class RadialActivation(nn.Module):
         if self.is_identity:
             return v
         is_zero = torch.linalg.vector_norm(v.detach(), dim=-1, keepdim=True) < torch.finfo(v.dtype).tiny
-        # The gradient of the branch that is not taken must be finite too: 0 times infinity would be NaN.
-        norm = torch.linalg.vector_norm(torch.where(is_zero, torch.ones_like(v), v), dim=-1, keepdim=True)
-        return torch.where(is_zero, torch.zeros_like(v), self.h(norm) / norm * v)
+        # Rows of zeros become ones before the norm: what is masked must have a finite gradient, or 0 times it is NaN.
+        norm = torch.linalg.vector_norm(v + is_zero, dim=-1, keepdim=True)
+        return (self.h(norm) / norm).masked_fill(is_zero, 0) * v
 
     def extra_repr(self) -> str:
         """The name of h and its shift, for print."""

@@ -33,10 +33,15 @@ SLIDERS = {
     "Frequency": "image size n",
     "Operator": "output pixel",
     "RamanujanConv": "image size n",
+    "Compress": "seed",
+    "Lossless": "Adam's steps",
+    "Descent": "steps",
+    "Race": "target loss",
+    "Sparsity": "density",
     "Slice": "step",
 }
-# name -> how it is opened, where the promise is about more than its defaults: fifty layers of width 256
-OPENED = {"Spectrum": "n=256, depth=50"}
+# name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256
+OPENED = {"Spectrum": "n=256, depth=50", "Compress": "widths='2, 256, 256, 256, 2'"}
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
 PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 7, 250, 150, 400
 

@@ -15,6 +15,7 @@ __all__ = ["ConditionExplorer"]
 
 _LINE = np.linspace(-1.2, 1.2, 961)
 _INSIDE = (0.0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.5)
+_RADII = tuple(k / 20 for k in range(1, 20))  # listed, since a play button runs through whole steps only
 
 
 class ConditionExplorer(Explorer):
@@ -26,7 +27,7 @@ class ConditionExplorer(Explorer):
             Slider("eps", "error ε", values=(0.05, 0.1, 0.2, 0.5, 1.0), value=0.1),
         ],
         "ball": [
-            Slider("radius", "radius r", 0.05, 0.95, 0.05, value=0.9, play=True),
+            Slider("radius", "radius r", values=_RADII, value=0.9, play=True),
             Slider("half", "K = [−k, k], k", values=_INSIDE, value=0.0),
         ],
     }

@@ -28,9 +28,10 @@ _RADIAL = {
 }
 _SHIFTED = "shifted_relu", "shifted_sigmoid"
 _ROUNDING = 1e-12
-_FINE = 81  # points on a line of the grid
+_FINE = 41  # points on a line of the grid
 _HALF = 2.02  # half its side: no point has norm 1 exactly, where rounding decides what Step-ReLU keeps
 _LINE = np.arange(-150, 151) / 50  # v in Fig. 2; 1 and 0, where functions jump, are hit exactly
+_POINTS = tuple(k / 10 for k in range(-30, 31))  # listed, since a play button runs through whole steps only
 
 
 class RescalingExplorer(Explorer):
@@ -120,7 +121,7 @@ class RadialFunctionsExplorer(Explorer):
 
     groups = {
         "functions": [Slider("shift", "shift b, s", -2.0, 3.0, 0.25, value=1.0)],
-        "vector": [Slider("point", "vector v", -3.0, 3.0, 0.1, value=1.5, play=True)],
+        "vector": [Slider("point", "vector v", values=_POINTS, value=1.5, play=True)],
     }
     presets = {
         "Fig. 2": {"shift": 1.0, "point": 1.5},
@@ -133,6 +134,7 @@ class RadialFunctionsExplorer(Explorer):
         self.figure = self.figure_widget(
             radial_functions_figure(_LINE, _functions(1.0)[0], jumps={}, point=1.5, height=self.height), ghosts=False
         )
+        self._shift = None
 
     def stream(self, *, shift: float, point: float) -> Iterator[dict]:
         """One frame: images and factors of v in -3 ... 3 by function, where they jump, and the chosen v."""
@@ -143,11 +145,11 @@ class RadialFunctionsExplorer(Explorer):
                "shift": shift, "note": "solid: the image of v; dashed: the factor h(|v|) / |v|"}  # fmt: skip
 
     def draw(self, frame: dict) -> None:
-        self.figure.redraw(
-            radial_functions_traces(frame["v"], frame["functions"], jumps=frame["jumps"], point=frame["point"])
-        )
-        for annotation, (name, image) in zip(self.figure.layout.annotations, frame["images"].items(), strict=True):
-            annotation.text = f"{name}: {image:.3g}"
+        traces = radial_functions_traces(frame["v"], frame["functions"], jumps=frame["jumps"], point=frame["point"])
+        if frame["shift"] == self._shift:  # only the mark, the last of each panel's four, has moved
+            traces = [trace if i % 4 == 3 else {} for i, trace in enumerate(traces)]
+        self._shift = frame["shift"]
+        self.figure.redraw(traces)
         jumping = ", ".join(name for name, where in frame["jumps"].items() if len(where)).replace(
             "-", "\N{NON-BREAKING HYPHEN}"
         )

@@ -100,7 +100,7 @@ def radial_functions_figure(
 ) -> go.Figure:
     """The radial rescalings of the line, v -> h(|v|) v / |v| (solid), and the factor h(|v|) / |v| (dashed), one a panel.
 
-    Four traces a panel: the image, the factor, the values where it jumps, and the chosen point.
+    Four traces a panel: the image, the factor, the values where it jumps, and the chosen point with its image.
 
     Args:
         v: (n,) ascending in equal steps.
@@ -123,14 +123,20 @@ def radial_functions_figure(
             {"name": "image", "mode": "lines", "line": {"color": colour, "width": 2.4}},
             {"name": "factor", "mode": "lines", "line": {"color": INK, "width": 1.4, "dash": "dash"}},
             {"name": "value at a jump", "mode": "markers", "marker": {"color": colour, "size": 7}},
-            {"name": "v", "mode": "markers", "marker": {"color": mark, "size": 10, "symbol": "diamond"}},
+            {
+                "name": "v",
+                "mode": "markers+text",
+                "marker": {"color": mark, "size": 10, "symbol": "diamond"},
+                "textfont": {"color": mark},
+                "cliponaxis": False,
+            },
         ]
         for part in parts:
             figure.add_trace(go.Scatter(part), 1 + i // 3, 1 + i % 3)
     traces = radial_functions_traces(v, functions, jumps=jumps, point=point)
     for trace, values in zip(figure.data, traces, strict=True):
         trace.update(values)
-    axis = {"zeroline": True, "zerolinecolor": FAINT, "showgrid": False, "tickvals": [-2, 0, 2]}
+    axis = {"zeroline": True, "zerolinecolor": FAINT, "showgrid": False, "tickvals": [-2, 0, 2], "automargin": False}
     figure.update_xaxes(**axis, range=[float(np.min(v)), float(np.max(v))])
     figure.update_yaxes(**axis, range=[-_STEEPEST, _STEEPEST])
     figure.update_xaxes(title_text="v", row=2)
@@ -145,14 +151,14 @@ def _headed(figure: go.Figure) -> go.Figure:
 
 def radial_functions_traces(
     v: object, functions: Mapping[str, tuple[object, object]], *, jumps: Mapping[str, Sequence[float]], point: float
-) -> list[dict[str, np.ndarray]]:
+) -> list[dict[str, object]]:
     """What the traces of `radial_functions_figure` hold.
 
     Raises:
         NbkitError: as `radial_functions_figure`.
     """
     who, at = "radial_functions_figure", as_array("radial_functions_figure", "v", v, n_axes=1)
-    traces: list[dict[str, np.ndarray]] = []
+    traces: list[dict[str, object]] = []
     for name, (images, factors) in functions.items():
         image, factor = (as_array(who, name, values, n_axes=1).astype(float) for values in (images, factors))
         if not image.size == factor.size == at.size:
@@ -161,6 +167,9 @@ def radial_functions_traces(
             )
         rows = np.stack([at, image, np.where(factor > 2 * _STEEPEST, np.nan, factor)], axis=1)
         x, y, scale = _broken(rows, image[:, None], jump=3 * (at[1] - at[0])).T.copy()
-        dots = [np.isin(at, jumps.get(name, ())), np.arange(at.size) == np.argmin(np.abs(at - point))]
+        here = int(np.argmin(np.abs(at - point)))
+        dots = [np.isin(at, jumps.get(name, ())), np.arange(at.size) == here]
         traces += [{"x": x, "y": y}, {"x": x, "y": scale}, *({"x": at[dot], "y": image[dot]} for dot in dots)]
+        words = {"text": [f"{image[here]:.3g}"], "textposition": "top center" if at[here] < 0 else "bottom center"}
+        traces[-1] |= words
     return traces

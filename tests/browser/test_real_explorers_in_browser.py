@@ -39,6 +39,12 @@ SLIDERS = {
     "Race": "target loss",
     "Sparsity": "density",
     "Slice": "step",
+    "Swallow": "layer i",
+    "Disks": "layer i",
+    "Rescaling": "angle °",
+    "RadialFunctions": "vector v",
+    "Condition": "radius r",
+    "Regimes": "balls N",
 }
 # name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256
 OPENED = {"Spectrum": "n=256, depth=50", "Compress": "widths='2, 256, 256, 256, 2'"}

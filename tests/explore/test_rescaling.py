@@ -61,8 +61,14 @@ def test_the_functions_on_the_line_are_example_1(opened, shift):
         assert list(explorer.data["jumps"][name]) == ([0.0] if at_zero else [-1, 1] if name == "Step-ReLU" else [])
 
 
-def test_headings_tell_the_image_of_the_vector(opened):
+def test_the_image_of_the_vector_is_written_at_its_mark_and_the_curves_follow_the_shift(opened):
     explorer = opened(RadialFunctionsExplorer, point=3.0)
-    assert [heading.text for heading in explorer.figure.layout.annotations][:3] == [
-        "Step-ReLU: 3", "squashing: 0.9", "shifted ReLU: 2",
-    ]  # fmt: skip
+    marks = explorer.figure.data[3::4]
+    assert [mark.text[0] for mark in marks][:3] == ["3", "0.9", "2"]
+    explorer.set(point=-2.0)
+    explorer.settle()
+    assert [mark.text[0] for mark in marks][:3] == ["-2", "-0.8", "-1"]
+    explorer.set(shift=0.0)
+    explorer.settle()
+    line = explorer.figure.data[8]
+    assert marks[2].text[0] == "-2" and np.nanmax(line.y) == 3.0

@@ -170,6 +170,6 @@ def radial_functions_traces(
         here = int(np.argmin(np.abs(at - point)))
         dots = [np.isin(at, jumps.get(name, ())), np.arange(at.size) == here]
         traces += [{"x": x, "y": y}, {"x": x, "y": scale}, *({"x": at[dot], "y": image[dot]} for dot in dots)]
-        words = {"text": [f"{image[here]:.3g}"], "textposition": "top center" if at[here] < 0 else "bottom center"}
+        words = {"text": [f"{image[here]:.3g}"], "textposition": "bottom right" if at[here] < 0 else "top left"}
         traces[-1] |= words
     return traces

@@ -50,7 +50,7 @@ def lines(explorer):
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
-def test_what_a_settled_explorer_shows_depends_on_its_settings_alone(name, preset):
+def test_settings_alone_decide_what_is_shown_and_a_stream_ends_and_touches_no_widget(name, preset, monkeypatch):
     kind = getattr(explore, name)
     with closing(kind()) as one, closing(kind()) as other:
         opened = lines(one)
@@ -66,29 +66,24 @@ def test_what_a_settled_explorer_shows_depends_on_its_settings_alone(name, prese
         ]
         assert one.figure.layout.title.text == other.figure.layout.title.text
         assert lines(one) == lines(other) == opened and opened[1]  # as many traces, and the reader's zoom is kept
+        before = state(one)
+        assert_equal(last_frame_without_widgets(one, monkeypatch), one.data)
+        assert state(one) == before
 
 
-@pytest.mark.parametrize(("name", "preset"), CASES)
-def test_a_stream_ends_and_touches_no_widget(name, preset, monkeypatch):
-    with closing(getattr(explore, name)()) as explorer:
-        explorer.settle(LONGEST_S)
-        settings = settings_of(explorer, preset)
-        explorer.settle(LONGEST_S)
-        before = state(explorer)
+def last_frame_without_widgets(explorer, monkeypatch):
+    """What its stream ends with, played where no widget may be touched: what a settled explorer shows."""
 
-        def forbidden(*_, **__):
-            raise AssertionError("a stream touched a widget")
+    def forbidden(*_, **__):
+        raise AssertionError("a stream touched a widget")
 
-        with monkeypatch.context() as patch, one_thread():  # as the explorer computes; two add in another order
-            for method in ("__init__", "notify_change", "send"):  # a new widget, any trait, any message
-                patch.setattr(ipywidgets.Widget, method, forbidden)
-            n_frames = 0
-            for frame in explorer.stream(**settings):
-                n_frames += 1
-                assert n_frames <= MOST_FRAMES
-            assert isinstance(frame, dict), "the last frame is what a settled explorer shows"
-        assert state(explorer) == before
-        assert_equal(frame, explorer.data)
+    with monkeypatch.context() as patch, one_thread():  # as the explorer computes; two add in another order
+        for method in ("__init__", "notify_change", "send"):  # a new widget, any trait, any message
+            patch.setattr(ipywidgets.Widget, method, forbidden)
+        for n_frames, frame in enumerate(explorer.stream(**explorer.settings), start=1):
+            assert n_frames <= MOST_FRAMES
+    assert isinstance(frame, dict)
+    return frame
 
 
 @pytest.mark.parametrize("text", ["3, 3, x", "1, 2", "2, 2; 3", "", "4096, 4096"])

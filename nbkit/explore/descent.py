@@ -39,7 +39,12 @@ class DescentExplorer(Explorer):
         "momentum": {"optimizer": "momentum", "rate": 0.03},
         "Adam breaks (a)": {"optimizer": "Adam", "rate": 0.01},
         "rounding grows": {"widths": "1, 6, 7, 1", "optimizer": "gradient descent", "rate": 0.3},
-        "two inputs": {"widths": "2, 7, 9, 4, 2", "activation": "squash", "optimizer": "gradient descent", "rate": 0.1},
+        "two inputs": {
+            "widths": "2, 7, 9, 4, 2",
+            "activation": "shifted_sigmoid",
+            "optimizer": "gradient descent",
+            "rate": 0.1,
+        },
     }
 
     def build(self) -> None:
@@ -149,10 +154,10 @@ def _panels(frame: dict | None) -> list[CurvePanel]:
             Curve("○ (a)", at, gap_or_nan(frame[key]["a"]), "radial", marker="circle-open"),
             Curve("◆ (b)", at, gap_or_nan(frame[key]["b"]), "radial", marker="diamond"),
         ]
-        for key, label in (("weight_gaps", "weights apart"), ("loss_gaps", "losses apart"))
+        for key, label in (("weight_gaps", "Δ weights"), ("loss_gaps", "Δ loss"))
     }
-    gaps = [CurvePanel(curves, "steps", label, log_y=True, height=130) for label, curves in below.items()]
-    return [CurvePanel(above, "steps", "loss", log_y=True, height=230), *gaps]
+    gaps = [CurvePanel(curves, "steps", label, log_y=True, height=105) for label, curves in below.items()]
+    return [CurvePanel(above, "steps", "loss", log_y=True, height=200), *gaps]
 
 
 def _title(frame: dict) -> str:

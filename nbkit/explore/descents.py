@@ -115,8 +115,9 @@ def draw_panels(explorer: Explorer, panels: Sequence[CurvePanel]) -> None:
     shown = []
     for number, (panel, (x, y)) in enumerate(zip(panels, stacked_ranges(panels), strict=True), start=1):
         name = "" if number == 1 else number
-        explorer.grow(f"xaxis{name}", *x)
-        shown.append(explorer.grow(f"yaxis{name}", *y))
+        if x is not None:
+            explorer.grow(f"xaxis{name}", *x)
+        shown.append((0.1, 1.0) if y is None else explorer.grow(f"yaxis{name}", *y))
         if panel.log_y:
             explorer.figure.layout[f"yaxis{name}"].dtick = log_tick(panel, shown[-1])
     explorer.figure.redraw(stacked_traces(panels, y_ranges=shown))

@@ -16,7 +16,7 @@ from nbkit.training import bells
 
 __all__ = ["LosslessExplorer"]
 
-_EVERY = 20  # steps between two records
+_EVERY = 10  # steps between two records
 _N_POINTS, _RATE = 121, 0.01
 _AT_X, _GAP = "● at x", "|F − F<sub>red</sub>|"
 _PAPER, _PAPER_SD = 1.31e-8, 4.45e-9
@@ -123,16 +123,16 @@ def _panels(frame: dict | None) -> list[CurvePanel]:
                 Curve("F, full", x, frame["full"], "radial"),
                 Curve("◇ compressed", x, frame["reduced"], "radial", marker="diamond-open"),
             ],
-            "x", "F(x)", height=210,
+            "x", "F(x)", height=190,
         ),
-        CurvePanel([Curve(_AT_X, x, gap_or_nan(frame["gap"]), "radial", marker="circle")], "x", _GAP, log_y=True, height=110),
+        CurvePanel([Curve(_AT_X, x, gap_or_nan(frame["gap"]), "radial", marker="circle")], "x", _GAP, log_y=True, height=95),
         CurvePanel(
             [
                 Curve("loss", at, frame["losses"], "radial"),
                 Curve("● mean gap", at, gap_or_nan(frame["mean_gaps"]), "radial", marker="circle"),
                 Curve(" paper's gap", ends, paper, "dense", kind="paper", **band),
             ],
-            "steps", "loss, gap", log_y=True, height=170,
+            "steps", "loss, gap", log_y=True, height=140,
         ),
     ]  # fmt: skip
 

@@ -22,9 +22,10 @@ _COLOUR = FAMILY_COLOURS["radial"]
 
 
 def race_figure(runs: Mapping[str, object], *, title: str = "", height: int = 420) -> go.Figure:
-    """Three panels, full beside compressed: a point a run, a line a seed, a bar at the median of those that arrived.
+    """Three panels, full beside compressed: a point a run, a line a seed, a bar at the median.
 
-    A run that did not reach its loss is a cross where it was given up: its true place is higher, and no median counts it.
+    A run that did not reach its loss is a cross where it was given up. Its true place is higher: in the medians of steps
+    and seconds it counts as infinite, and a median that is infinite has no bar.
 
     Args:
         runs: columns of one race, one rate a network, equally long: net ("full" or "compressed"), seed, steps,
@@ -41,20 +42,24 @@ def race_figure(runs: Mapping[str, object], *, title: str = "", height: int = 42
     reached = columns["reached"] > 0
     for number, (key, (label, scale, axis)) in enumerate(_PANELS.items(), start=1):
         values = columns[key] * float(scale)
-        for trace in _traces(x, values, columns["seed"], reached):
+        arrived = np.where(reached | (key == "seconds_per_step"), values, np.inf)
+        for trace in _traces(x, values, columns["seed"], reached, arrived):
             figure.add_trace(trace, 1, number)
         figure.update_yaxes(title_text=label, col=number, **axis)
         figure.update_xaxes(tickvals=[0, 1], ticktext=list(_NETS), range=[-0.5, 1.5], title_text="network", col=number)
     return dress(figure, title, height=height, hovermode="closest")
 
 
-def _traces(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, reached: np.ndarray) -> list[go.Scatter]:
+def _traces(
+    x: np.ndarray, values: np.ndarray, seeds: np.ndarray, reached: np.ndarray, arrived: np.ndarray
+) -> list[go.Scatter]:
     pairs = [values[(seeds == seed) & (x == side)] for seed in np.unique(seeds) for side in (0, 1)]
     ends = np.array([pair[0] if pair.size else np.nan for pair in pairs]).reshape(-1, 2)
     gaps = np.pad(ends, ((0, 0), (0, 1)), constant_values=np.nan).ravel()
     told = {"text": [f"seed {seed}" for seed in seeds], "hovertemplate": "%{text}: %{y:.3g}<extra></extra>"}
     marks = np.array(list(_NETS.values()))[x]
-    medians = [np.median(values[reached & (x == side)]) if (reached & (x == side)).any() else np.nan for side in (0, 1)]
+    medians = np.array([np.median(arrived[x == side]) if (x == side).any() else np.nan for side in (0, 1)])
+    medians[np.isinf(medians)] = np.nan
     size = {"color": _COLOUR, "size": 8}
     return [
         go.Scatter(
@@ -62,7 +67,7 @@ def _traces(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, reached: np.nd
             x=np.tile([0, 1, np.nan], len(ends)), y=gaps,
         ),
         go.Scatter(
-            name="arrived", mode="markers", x=x[reached], y=values[reached], marker=size | {"symbol": marks[reached]},
+            name="arrived", mode="markers", x=x[reached], y=values[reached], marker=size | {"symbol": list(marks[reached])},
             text=np.array(told["text"])[reached], hovertemplate=told["hovertemplate"],
         ),
         go.Scatter(

@@ -65,7 +65,7 @@ def stacked_figure(panels: Sequence[CurvePanel], *, title: str = "") -> go.Figur
         domain = [max(0.0, top - panel.height / inside), top]
         figure.layout[f"yaxis{name}"] = part.layout.yaxis.to_plotly_json() | {"anchor": f"x{name}", "domain": domain}
         if panel.log_y:
-            figure.layout[f"yaxis{name}"].dtick = log_tick(panel, stacked_ranges([panel])[0][1])
+            figure.layout[f"yaxis{name}"].dtick = log_tick(panel, stacked_ranges([panel])[0][1] or (0.1, 1.0))
         top = domain[0] - _BETWEEN_PX / inside
     for trace, values in zip(figure.data, stacked_traces(panels), strict=True):
         trace.update(values)
@@ -102,8 +102,8 @@ def log_tick(panel: CurvePanel, shown: tuple[float, float]) -> int:
     return max(1, math.ceil(math.log10(shown[1] / shown[0]) * _TICK_PX / panel.height))
 
 
-def stacked_ranges(panels: Sequence[CurvePanel]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """What the x and the y axis of each panel need to show, with a little room; (0, 1) or (.1, 1) where nothing is."""
+def stacked_ranges(panels: Sequence[CurvePanel]) -> list[tuple[tuple[float, float] | None, ...]]:
+    """What the x and the y axis of each panel need to show, with a little room; None where nothing is drawn."""
     ranges = []
     for panel in panels:
         xs = np.concatenate([np.asarray(curve.x, dtype=np.float64) for curve in panel.curves])
@@ -113,9 +113,9 @@ def stacked_ranges(panels: Sequence[CurvePanel]) -> list[tuple[tuple[float, floa
     return ranges
 
 
-def _with_room(values: np.ndarray, room: float, *, log: bool) -> tuple[float, float]:
+def _with_room(values: np.ndarray, room: float, *, log: bool) -> tuple[float, float] | None:
     if not values.size:
-        return (0.1, 1.0) if log else (0.0, 1.0)
+        return None
     values = np.log10(values) if log else values
     low, high = float(values.min()), float(values.max())
     least = _DECADES if log else max(1e-9, 0.02 * abs(high))

@@ -31,7 +31,7 @@ class Race:
     Attributes:
         widths: of the full network.
         activation: of every hidden layer.
-        side: the samples are a grid of side x side points in [-2, 2]^2.
+        side, half_width: the samples are a grid of side x side points in [-half_width, half_width]^2.
         optimizer: a name for `make_optimizer`.
         full_rates, compressed_rates: the learning rates that are tried.
     """
@@ -39,22 +39,25 @@ class Race:
     widths: tuple[int, ...] = (2, 16, 64, 128, 16, 2)
     activation: str = "sigmoid"
     side: int = 21
+    half_width: float = 2.0
     optimizer: str = "adam"
     full_rates: tuple[float, ...] = (0.01,)
     compressed_rates: tuple[float, ...] = (0.01,)
 
     def __str__(self) -> str:
         widths = "-".join(map(str, self.widths))
-        return f"{widths} {self.activation}, {self.optimizer} on {self.side} x {self.side} points"
+        return f"{widths} {self.activation}, {self.optimizer} on {self.side} x {self.side} points up to {self.half_width:g}"
 
 
-#: the paper's network first; its other optimisers, activations and batch; then ever wider ones
+#: the paper's network first; its other optimisers, activations, samples; then ever wider ones
 RACES = (
-    Race(full_rates=(0.003, 0.01, 0.03), compressed_rates=(0.003, 0.01, 0.03, 0.1)),
+    Race(full_rates=(0.003, 0.01, 0.03, 0.1), compressed_rates=(0.003, 0.01, 0.03, 0.1)),
     *(Race(optimizer=name, full_rates=(0.1,), compressed_rates=(0.1,)) for name in ("sgd", "momentum")),
     Race(activation="shifted_sigmoid"),
     Race(activation="squash"),
     Race(side=64),
+    Race(half_width=1.5),
+    Race(half_width=3.0),
     *(Race((2, n, n, n, 2), full_rates=(0.01, 0.03), compressed_rates=(0.01, 0.03, 0.1)) for n in (8, 32, 128)),
     Race((2, 512, 512, 512, 2), full_rates=(0.01,), compressed_rates=(0.01, 0.03, 0.1)),
     Race((2, 64, 256, 512, 64, 2), full_rates=(0.01,), compressed_rates=(0.01, 0.03, 0.1)),
@@ -71,7 +74,7 @@ def race_stream(
     net: RadialNet, race: Race, lr: float, *, target_loss: float | None, max_steps: int, every: int = 1
 ) -> Iterator[Descent]:
     """One runner of a race, as a stream; arguments as `training.descend`."""
-    x = grid_points(race.side, 2)
+    x = grid_points(race.side, 2, half_width=race.half_width)
     optimizer = make_optimizer(race.optimizer, net, lr=lr)
     return descend(net, x, bells(x), optimizer, max_steps=max_steps, target_loss=target_loss, every=every)
 
@@ -83,7 +86,14 @@ def run_once(race: Race, name: str, lr: float, seed: int, *, target_loss: float,
     losses = {record.step: record for record in records}
     last = losses[max(losses)]
     row = {"activation": race.activation, "widths": "-".join(map(str, race.widths)), "side": race.side}
-    row |= {"optimizer": race.optimizer, "lr": lr, "net": name, "n_parameters": net.n_parameters, "seed": seed}
+    row |= {
+        "half_width": race.half_width,
+        "optimizer": race.optimizer,
+        "lr": lr,
+        "net": name,
+        "n_parameters": net.n_parameters,
+        "seed": seed,
+    }
     row |= {"loss_at_birth": losses[0].loss, f"loss_after_{EARLY}": losses.get(EARLY, last).loss}
     return row | {"steps": last.step, "reached": int(last.reached), "loss": last.loss}
 
@@ -127,7 +137,9 @@ def regimes(rows: Sequence[dict]) -> list[dict]:
     common = [lr for lr in found["full"] if lr in found["compressed"]]
     table = []
     for choice, *rates in [*(("same", lr, lr) for lr in common), ("tuned", *best)]:
-        row = {key: rows[0][key] for key in ("activation", "widths", "side", "optimizer")} | {"rates": choice}
+        row = {key: rows[0][key] for key in ("activation", "widths", "side", "half_width", "optimizer")} | {
+            "rates": choice
+        }
         full, compressed = (found[name][lr] for name, lr in zip(NETS, rates, strict=True))
         for name, lr, each in zip(NETS, rates, (full, compressed), strict=True):
             row |= {f"lr_{name}": lr} | {f"{key}_{name}": value for key, value in each.items() if key != "runs"}

@@ -55,7 +55,7 @@ _PLANE = {
 _TARGETS = _LINE | _PLANE
 _X = np.linspace(-2.4, 2.4, 601)  # where F is run and the error is taken
 _DOTS = slice(None, None, 4)  # of these, the points that are seen to leave the line
-_SIDE = np.linspace(-1.4, 1.4, 41)
+_SIDE = np.linspace(-1.4, 1.4, 33)
 _SQUARE = np.stack(np.meshgrid(_SIDE, _SIDE), axis=-1).reshape(-1, 2)
 _SPARSE = np.stack(np.meshgrid(_SIDE[::2], _SIDE[::2]), axis=-1).reshape(-1, 2)
 

@@ -115,6 +115,6 @@ def test_the_whole_network_in_the_plane_is_within_eps(opened, function, construc
 
 def test_the_maps_of_the_plane_have_the_second_coordinate_upwards(opened):
     explorer = opened(DisksExplorer, function="plane and bump", layer=0)
-    side = np.linspace(-1.4, 1.4, 41)
+    side = np.linspace(-1.4, 1.4, 33)
     np.testing.assert_allclose(explorer.figure.data[1].z, side / 4 + side[:, None] / 8, atol=1e-12)
     assert explorer.figure.layout.coloraxis2.cmax == pytest.approx(0.8)

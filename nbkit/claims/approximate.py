@@ -63,7 +63,7 @@ def factor_at_zero() -> str:
     return ", ".join(told)
 
 
-@_claim(place="Remark 2", statement="F, where all biases are zero", theirs="W(μ(x) x)")
+@_claim(place="Remark 2", statement="form of F where all biases are zero", theirs="W(μ(x) x)")
 def zero_biases() -> str:
     generator = np.random.default_rng(0)
     for name in ("squash", "sigmoid", "shifted_relu"):
@@ -78,7 +78,7 @@ def zero_biases() -> str:
 
 @_claim(
     place="Remark 2",
-    statement="if any of the biases are non-zero, F is of that form",
+    statement="how often F has that form if a bias is not zero",
     theirs="never",
     ours="sometimes",
     correction="In general it is not. But a bias in a direction that the next matrix drops only changes μ: for W₁ = (I; 0), "

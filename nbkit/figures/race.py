@@ -14,9 +14,9 @@ __all__ = ["race_figure"]
 
 _NETS = {"full": "circle", "compressed": "diamond"}
 _PANELS = {
-    "steps": ("steps (log)", 1, {"type": "log", "dtick": "D2", "exponentformat": "power"}),
+    "steps": ("steps (log)", 1, {"type": "log", "dtick": "D2", "tickformat": "~g"}),
     "seconds_per_step": ("ms a step", 1000, {"rangemode": "tozero"}),
-    "seconds": ("seconds in all (log)", 1, {"type": "log", "dtick": "D2", "exponentformat": "power"}),
+    "seconds": ("seconds in all (log)", 1, {"type": "log", "dtick": "D2", "tickformat": "~g"}),
 }
 _COLOUR = FAMILY_COLOURS["radial"]
 

@@ -1,10 +1,35 @@
-"""What every test stands on: numbers are the CPU's, and every notebook is a test."""
+"""What every test stands on: numbers are the CPU's, every notebook is a test, and two processes share the whole suite."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
+try:
+    import fcntl
+except ImportError:  # not on Windows: there one process runs everything
+    fcntl = None
+
 NOTEBOOK_CELL_SECONDS = 120
+N_PROCESSES = 2
+# What takes longest begins first; then files in their order.
+LONG = (
+    "test_real_explorers_in_browser.py",
+    "test_every_notebook.py",
+    "test_every_explorer.py",
+    "test_explorer_in_browser.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole suite is spread over two processes; whatever is chosen from it by name or mark runs in this one."""
+    option, is_worker = config.option, hasattr(config, "workerinput")  # a worker would begin two of its own
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (option.keyword or option.markexpr)
+    is_free = getattr(option, "numprocesses", 0) is None and not option.usepdb  # without pytest-xdist it is not there
+    if fcntl and is_whole and is_free and not is_worker:
+        option.numprocesses, option.dist, option.loadscopereorder = N_PROCESSES, "loadfile", False
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // N_PROCESSES)))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,8 +42,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.nbval_sanitize_with = str(config.rootpath / "tests" / "notebooks" / "sanitize.cfg")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever lies in tests/browser carries its mark, so that `-m "not browser"` leaves it out."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks tests/browser, so that `-m "not browser"` leaves it out; of two processes' work the longest comes first."""
     for item in items:
         if "browser" in item.path.parts:
             item.add_marker(pytest.mark.browser)
+    if hasattr(config, "workerinput"):  # of pytest-xdist
+        items.sort(key=lambda item: (_rank(item), "calm" in item.keywords))
+
+
+def _rank(item: pytest.Item) -> int:
+    return LONG.index(item.path.name) if item.path.name in LONG else len(LONG)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around the timeout: waiting does not count
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test marked calm measures time: no test of another process runs beside it."""
+    if fcntl is None:
+        return (yield)
+    with open(__file__) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if "calm" in item.keywords else fcntl.LOCK_SH)
+        return (yield)

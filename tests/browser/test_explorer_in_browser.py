@@ -3,6 +3,7 @@
 import csv
 import os
 import statistics
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ def slider(notebook, label, which=0):
     return notebook.page.locator(".widget-slider", has_text=label).nth(which)
 
 
+@pytest.mark.calm
 @pytest.mark.parametrize(("n_steps", "step_ms"), [(3, 100), (1, 300)])
 def test_pictures_keep_coming_during_a_drag_and_the_last_is_the_last_value(start, capsys, n_steps, step_ms):
     notebook = start(a={"n_steps": n_steps, "step_ms": step_ms})
@@ -107,7 +109,8 @@ def test_pictures_keep_coming_during_a_drag_and_the_last_is_the_last_value(start
     with capsys.disabled():
         print(
             f"\n{n_steps} x {step_ms} ms: {len(during)} values painted in a drag of {moved[-1] - moved[0]} ms, "
-            f"the last value {first_of_last - moved[-1]} ms after the last move"
+            f"the last value {first_of_last - moved[-1]} ms after the last move",
+            file=sys.stderr,
         )
     assert len(during) >= 4
     assert frames[-1][1] == "100"
@@ -171,6 +174,7 @@ def test_an_interrupt_ends_the_stream_and_a_cell_run_again_replaces_its_explorer
     assert notebook.evaluate("() => document.querySelectorAll('.nbkit-explorer').length") == 2
 
 
+@pytest.mark.calm
 def test_a_key_press_is_painted_as_fast_as_by_a_bare_figure(start, capsys):
     notebook = start()
     notebook.evaluate("() => document.addEventListener('keydown', () => { window.pressed = Date.now(); }, true)")
@@ -188,7 +192,8 @@ def test_a_key_press_is_painted_as_fast_as_by_a_bare_figure(start, capsys):
     with capsys.disabled():
         print(
             f"\nkey press to painted frame, median of {PRESSES}: "
-            f"explorer {explorer:.0f} ms, bare FigureWidget {figure:.0f} ms"
+            f"explorer {explorer:.0f} ms, bare FigureWidget {figure:.0f} ms",
+            file=sys.stderr,
         )
     assert explorer <= 1.3 * figure
 

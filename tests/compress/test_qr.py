@@ -23,6 +23,11 @@ WIDTHS = [
 ANY_H = [torch.tanh, torch.sin, lambda r: r**3 / (1 + r**2)]
 
 
+def name_of(h: object) -> str:
+    """The same in every process; the text of a function has its address."""
+    return getattr(h, "__name__", str(h))
+
+
 def normal(*shape: int, seed: int = 0, scale: float = 1.0) -> torch.Tensor:
     return scale * torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
@@ -54,7 +59,7 @@ def gap(one: nn.Module, other: nn.Module, x: torch.Tensor) -> float:
         return ((one(x) - other(x)).abs().max() / one(x).abs().max()).item()
 
 
-@pytest.mark.parametrize("h", [*RADIAL_FUNCTIONS, *ANY_H], ids=str)
+@pytest.mark.parametrize("h", [*RADIAL_FUNCTIONS, *ANY_H], ids=name_of)
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
 def test_theorem_5_the_function_is_the_same(widths, h):
     net = born(widths, h)
@@ -103,7 +108,7 @@ def test_a_network_of_one_layer_is_unchanged():
     assert torch.equal(found.net[0].bias, net[0].bias)
 
 
-@pytest.mark.parametrize("h", ["squash", "shifted_sigmoid", torch.tanh], ids=str)
+@pytest.mark.parametrize("h", ["squash", "shifted_sigmoid", torch.tanh], ids=name_of)
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
 def test_behind_each_layer_the_original_is_q_inc_of_the_compressed(widths, h):
     net = born(widths, h, seed=2)

@@ -237,6 +237,7 @@ def test_an_explorer_paints_soon_after_a_key(desk, show, capsys, name):
     assert statistics.median(waits) < PAINTED_MS
 
 
+@pytest.mark.calm
 @pytest.mark.parametrize("name", SLIDERS)
 def test_no_step_of_a_stream_is_long(desk, show, capsys, name):
     show(name)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from nbkit.errors import NbkitError, check_integers
+from nbkit.errors import NbkitError, check_integers, show
 from nbkit.nets import RadialNet
 
 __all__ = ["keep_projected", "project"]
@@ -18,7 +18,7 @@ def project(net: RadialNet, widths: Sequence[int]) -> None:
         widths: the reduced widths, one a layer, none above the network's own, those of input and output equal.
 
     Raises:
-        NbkitError: no RadialNet, other numbers of widths.
+        NbkitError: no RadialNet, other numbers of widths, weights that are computed from others or a bias that is gone.
 
     Source:
         Radial networks, section 6 (the map Proj; there the learning rate is missing in W - eta grad).
@@ -26,8 +26,8 @@ def project(net: RadialNet, widths: Sequence[int]) -> None:
     widths = _check(net, widths)
     with torch.no_grad():
         for linear, n_in, n_out in zip(net.linears, widths, widths[1:], strict=False):
-            stored = dict(linear.named_parameters())["weight"]  # on sparse wires `weight` is another at each look
-            stored[n_out:, :n_in] = 0
+            # on sparse wires `weight` is another at each look
+            dict(linear.named_parameters())["weight"][n_out:, :n_in] = 0
             linear.bias[n_out:] = 0
 
 
@@ -35,8 +35,11 @@ def keep_projected(optimizer: torch.optim.Optimizer, net: RadialNet, widths: Seq
     """The optimizer, which from now on projects the network after each step.
 
     With plain gradient descent, or with heavy-ball momentum, from `Compression.transformed` it takes the steps of the
-    compressed network (Theorem 7). With Adam it does so too, as its steps are entry by entry; what Adam breaks is the
+    compressed network (Theorem 7), at any learning rates that both share. With Adam it does so too, as its steps are entry by entry; what Adam breaks is the
     other half, that the original and the transformed network train alike.
+
+    Raises:
+        NbkitError: what `project` refuses, no torch optimizer.
 
     Example:
         >>> from nbkit.compress import qr_compress
@@ -45,6 +48,10 @@ def keep_projected(optimizer: torch.optim.Optimizer, net: RadialNet, widths: Seq
         >>> sgd = keep_projected(torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9), net, found.widths)
     """
     widths = _check(net, widths)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise NbkitError(
+            f"keep_projected: optimizer must be one of torch's, got {show(optimizer)}. Use torch.optim.SGD(...)."
+        )
     optimizer.register_step_post_hook(lambda *_: project(net, widths))
     return optimizer
 
@@ -53,6 +60,11 @@ def _check(net: RadialNet, widths: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(net, RadialNet):
         raise NbkitError(
             f"project: net must be a RadialNet, got {type(net).__name__}. Use RadialNet.from_modules(net)."
+        )
+    if any({"weight", "bias"} - dict(linear.named_parameters()).keys() for linear in net.linears):
+        raise NbkitError(
+            "project: net must hold a weight and a bias in each Linear, got one that computes its weight or has no bias. "
+            "Use RadialNet.from_modules(net)."
         )
     widths = check_integers("project", "widths", widths, at_least=1)
     own = net.widths

@@ -108,6 +108,8 @@ def approximate_bounded(
         (1, 2, 2, 1)
     """
     who = "approximate_bounded"
+    if not isinstance(compact, (bool, np.bool_)):
+        raise NbkitError(f"{who}: compact must be True or False, got {show(compact)}. Use one of the two.")
     if compact and linear is not None:
         raise NbkitError(f"{who}: linear must be None with compact=True, got {show(linear)}. Leave one of them out.")
     centers, radii, values, (matrix, offset) = _check_task(who, centers, radii, values, linear)

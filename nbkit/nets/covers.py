@@ -175,6 +175,8 @@ def grid_error(
         True
     """
     who = "grid_error"
+    if not isinstance(net, nn.Module):
+        raise NbkitError(f"{who}: net must be a torch module, got {show(net)}. Use approximate_affine(...).")
     low, high = _check_box(who, low, high)
     n_points = check_integer(who, "n_points", n_points, at_least=2)
     check_memory(who, 24 * len(low) * n_points ** len(low), lower="n_points")
@@ -293,6 +295,8 @@ def _cells(low: list[float], high: list[float], radius: float) -> list[int]:
 
 def _values(who: str, f: Callable[[torch.Tensor], object], points: torch.Tensor) -> torch.Tensor:
     """(batch, m) in float64."""
+    if not callable(f):
+        raise NbkitError(f"{who}: f must be a function x (batch, n) -> (batch, m), got {show(f)}. Use lambda x: x * x.")
     values = check_finite(who, "f(x)", f(points))
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or len(values) != len(points):

@@ -143,9 +143,10 @@ class RadialNet(nn.Sequential):
         Source:
             Radial networks, section 5.1.
         """
-        rotations = _rotations(rotations, self.widths[1:-1], self.linears[0].weight.detach())
+        own = RadialNet.from_modules(self, who="RadialNet.act")
+        rotations = _rotations(rotations, own.widths[1:-1], own.linears[0].weight.detach())
         weights, biases = [], []
-        for linear, left, right in zip(self.linears, [*rotations, None], [None, *rotations], strict=True):
+        for linear, left, right in zip(own.linears, [*rotations, None], [None, *rotations], strict=True):
             weight, bias = linear.weight.detach(), linear.bias.detach()
             weight = weight if right is None else weight @ right.T
             weights.append(weight if left is None else left @ weight)
@@ -172,7 +173,8 @@ class RadialNet(nn.Sequential):
                 "Widen hidden layers only."
             )
         weights, biases = [], []
-        for linear, n_in, n_out in zip(self.linears, widths, widths[1:], strict=False):
+        linears = RadialNet.from_modules(self, who="RadialNet.embedded").linears
+        for linear, n_in, n_out in zip(linears, widths, widths[1:], strict=False):
             weight = linear.weight.detach()
             padding = (0, n_in - weight.shape[1], 0, n_out - len(weight))
             weights.append(nn.functional.pad(weight, padding))
@@ -181,7 +183,12 @@ class RadialNet(nn.Sequential):
 
 
 def n_radial_parameters(widths: Sequence[int]) -> int:
-    """sum over layers of (n_in + 1) n_out."""
+    """sum over layers of (n_in + 1) n_out.
+
+    Raises:
+        NbkitError: fewer than two widths, or one below 1.
+    """
+    widths = check_integers("n_radial_parameters", "widths", widths, at_least=1, minimum_length=2)
     return sum((n_in + 1) * n_out for n_in, n_out in zip(widths, widths[1:], strict=False))
 
 
@@ -211,6 +218,10 @@ def _sizes(widths: Sequence[int] | None, topology: Topology | None) -> tuple[int
 
 
 def _rotations(given: Sequence[object], sizes: Sequence[int], like: torch.Tensor) -> list[torch.Tensor]:
+    if not isinstance(given, (list, tuple)):
+        raise NbkitError(
+            f"RadialNet.act: rotations must be a list of matrices, got {show(given)}. Write it as [Q1, Q2]."
+        )
     rotations = [as_tensor("RadialNet.act", f"rotation {i}", each).to(like) for i, each in enumerate(given, start=1)]
     shapes = [tuple(rotation.shape) for rotation in rotations]
     if shapes != [(n, n) for n in sizes]:

@@ -50,7 +50,8 @@ class RadialActivation(nn.Module):
         h: the function itself, of a tensor of norms.
 
     Raises:
-        NbkitError: an unknown name, a shift for a function that has none, an h that is not finite on [0, 1000].
+        NbkitError: an unknown name, a shift for a function that has none, an h that is not finite on [0, 1000], fails
+            there or writes into r.
 
     Source:
         Radial networks, section 3 and Example 1.
@@ -63,7 +64,7 @@ class RadialActivation(nn.Module):
 
     def __init__(self, h: str | Callable[[torch.Tensor], torch.Tensor] = "squash", *, shift: float | None = None):
         super().__init__()
-        if shift is not None and h not in _SHIFTED:
+        if shift is not None and not (isinstance(h, str) and h in _SHIFTED):
             raise NbkitError(
                 f"RadialActivation: shift belongs to {' and '.join(_SHIFTED)}, got {show(shift)} for {show(h)}. Leave it out."
             )
@@ -98,10 +99,20 @@ class RadialActivation(nn.Module):
 
 
 def _check_h(h: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    values = h(_PROBES)
-    is_tensor = isinstance(values, torch.Tensor) and values.shape == _PROBES.shape
-    if not is_tensor or not values.isfinite().all():
-        bad = "no such tensor" if not is_tensor else f"h({_PROBES[~values.isfinite()][0]:.3g}) that is not finite"
+    own = next(h.parameters(), _PROBES) if isinstance(h, nn.Module) else _PROBES
+    probes = _PROBES.to(own, copy=True)
+    bad = None
+    try:
+        values = h(probes)
+        if not isinstance(values, torch.Tensor) or values.shape != probes.shape or values.is_complex():
+            bad = "no such tensor"
+        elif not values.isfinite().all():
+            bad = f"h({_PROBES[~values.isfinite().cpu()][0]:.3g}) that is not finite"
+        elif not torch.equal(probes, _PROBES.to(own)):
+            bad = "one that writes into r"
+    except Exception as error:  # whatever a function of the reader's does is an answer
+        bad = f"{type(error).__name__}: {error}"
+    if bad is not None:
         raise NbkitError(
             f"RadialActivation: h must give a finite tensor of the shape of r on 0 <= r <= 1000, got {bad}. "
             "Write it with torch functions, as lambda r: r / (1 + r)."
@@ -113,7 +124,7 @@ def radial_modules(
 ) -> list[nn.Module]:
     """Linear, RadialActivation, ..., Linear and, unless it is the identity, the output's activation."""
     try:
-        linears = list(chain(weights, "linear", biases=list(biases), output="linear"))[::2]
+        linears = list(chain(weights, "linear", biases=biases, output="linear"))[::2]
     except NbkitError as error:
         raise NbkitError(str(error).replace("chain:", f"{who}:", 1)) from None
     for linear in linears:
@@ -141,6 +152,11 @@ def read_radial(who: str, net: nn.Module) -> tuple[list[nn.Linear], list[RadialA
     linears: list[nn.Linear] = []
     activations: list[RadialActivation | None] = []
     for module in _flat(net):
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise NbkitError(
+                f"{who}: net must compute from its weights alone, got a {type(module).__name__} with forward hooks. "
+                "Remove them: torch.nn.utils.prune.remove(module, 'weight'), or handle.remove()."
+            )
         if _is(module, nn.Linear):
             linears.append(module)
             activations.append(None)

@@ -47,10 +47,13 @@ def grid_points(n: int, dim: int = 1, *, half_width: float = 2.0) -> torch.Tenso
     """The regular grid of n points a side in [-half_width, half_width]^dim, float32 (n^dim, dim), last coordinate first.
 
     Raises:
-        NbkitError: sizes below 1, a half width that is not above 0, too many points for the memory budget.
+        NbkitError: sizes below 1, more than 64 dimensions, a half width outside (0, 1e38], too many points for the memory budget.
     """
-    n, dim = check_integer("grid_points", "n", n, at_least=1), check_integer("grid_points", "dim", dim, at_least=1)
-    half_width = check_number("grid_points", "half_width", half_width, above=0)
+    n, dim = (
+        check_integer("grid_points", "n", n, at_least=1),
+        check_integer("grid_points", "dim", dim, at_least=1, at_most=64),
+    )
+    half_width = check_number("grid_points", "half_width", half_width, above=0, at_most=1e38)
     check_memory("grid_points", 8 * n**dim * dim, lower="n or dim")
     side = torch.linspace(-half_width, half_width, n)
     return torch.cartesian_prod(*[side] * dim).reshape(-1, dim)
@@ -64,6 +67,7 @@ def bells(x: torch.Tensor) -> torch.Tensor:
 def make_optimizer(name: str, net: nn.Module, *, lr: float) -> torch.optim.Optimizer:
     """An optimiser of `OPTIMIZERS` for all parameters of a network, at the constant rate lr above 0."""
     check_choice("make_optimizer", "name", name, OPTIMIZERS)
+    _like("make_optimizer", net)
     return OPTIMIZERS[name](net.parameters(), check_number("make_optimizer", "lr", lr, above=0))
 
 
@@ -93,7 +97,8 @@ def descend(
         Descent; between two of them the network may be looked at, but not changed.
 
     Raises:
-        NbkitError: at the first `next`: options out of range, an output of another shape than y, no torch optimiser.
+        NbkitError: at the first `next`: options out of range, an output of another shape than y, no torch optimiser or one that
+            takes a closure, nothing to train.
 
     Example:
         >>> from nbkit.nets import RadialNet
@@ -124,11 +129,11 @@ def descend(
 
 def _samples(net: nn.Module, x: object, y: object, optimizer: object) -> tuple[torch.Tensor, torch.Tensor]:
     """x and y where the network is, which must go together."""
-    if not isinstance(optimizer, torch.optim.Optimizer):
+    if not isinstance(optimizer, torch.optim.Optimizer) or isinstance(optimizer, torch.optim.LBFGS):
         raise NbkitError(
-            f"descend: optimizer must be one of torch's, got {show(optimizer)}. Use make_optimizer('adam', net, lr=0.01)."
+            f"descend: optimizer must be one of torch's that takes no closure, got {show(optimizer)}. Use make_optimizer('adam', net, lr=0.01)."
         )
-    like = next(net.parameters())
+    like = _like("descend", net)
     x, y = as_tensor("descend", "x", x).to(like), as_tensor("descend", "y", y).to(like)
     with torch.no_grad():
         try:
@@ -137,9 +142,20 @@ def _samples(net: nn.Module, x: object, y: object, optimizer: object) -> tuple[t
             raise NbkitError(
                 f"descend: net must take x of the shape {tuple(x.shape)}, got {error}. Give one column for each input."
             ) from None
-    if not y.ndim or y.shape[0] != len(x) or tuple(y.shape[1:]) != shape or not len(x):
+    if not x.ndim or not y.ndim or y.shape[0] != len(x) or tuple(y.shape[1:]) != shape or not len(x):
         raise NbkitError(
             f"descend: y must be (n, ...) of the network's output for x (n, n_in), n at least 1, got the shapes "
             f"{tuple(y.shape)} and {tuple(x.shape)}, and {shape} for one sample. Give one row of y for each of x."
         )
     return x, y
+
+
+def _like(who: str, net: object) -> torch.Tensor:
+    """A parameter of the network that can be trained, for its device and dtype."""
+    parameters = net.parameters() if isinstance(net, nn.Module) else ()
+    like = next((each for each in parameters if each.requires_grad), None)
+    if like is None:
+        raise NbkitError(
+            f"{who}: net must be a torch module with parameters to train, got {show(net)}. Use RadialNet((1, 6, 1))."
+        )
+    return like

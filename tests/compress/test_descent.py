@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import prune
 
 from nbkit.compress import keep_projected, project, qr_compress, reduced_widths
 from nbkit.errors import NbkitError
@@ -165,3 +166,54 @@ def test_widths_that_do_not_fit_are_refused(widths):
 def test_only_a_radial_network_is_projected():
     with pytest.raises(NbkitError, match="project: net must be a RadialNet, got Linear. Use RadialNet.from_modules"):
         project(torch.nn.Linear(2, 2), (2, 2))
+
+
+def _without_bias(net):
+    net[2].bias = None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _without_bias,
+        lambda net: torch.nn.utils.parametrizations.orthogonal(net[2]),
+        lambda net: prune.random_unstructured(net[2], "weight", amount=0.5),
+    ],
+)
+def test_what_is_projected_must_be_a_weight_of_its_own(change):
+    net = RadialNet((2, 5, 5, 1))
+    change(net)
+    with pytest.raises(NbkitError, match="project: net must hold a weight and a bias in each Linear"):
+        project(net, (2, 3, 4, 1))
+
+
+def test_only_an_optimizer_is_kept_projected():
+    with pytest.raises(NbkitError, match="keep_projected: optimizer must be one of torch's, got None. Use"):
+        keep_projected(None, RadialNet((2, 5, 1)), (2, 3, 1))
+
+
+def test_groups_schedules_and_closures_keep_theorem_7b():
+    x, y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0)).double(), torch.ones(30, 1).double()
+    found = qr_compress(RadialNet((2, 6, 8, 1), "squash").double())
+    for net in (found.transformed, found.net):
+        groups = [
+            {"params": [linear.weight for linear in net.linears], "lr": 0.1},
+            {"params": [linear.bias for linear in net.linears], "lr": 0.02},
+        ]
+        sgd = torch.optim.SGD(groups, momentum=0.9)
+        if net is found.transformed:
+            keep_projected(sgd, net, found.widths)
+        schedule = torch.optim.lr_scheduler.ExponentialLR(sgd, 0.8)
+
+        def loss(net=net, sgd=sgd):
+            sgd.zero_grad()
+            value = (net(x) - y).square().mean()
+            value.backward()
+            return value
+
+        before = loss().item()
+        for _ in range(10):
+            sgd.step(loss)
+            schedule.step()
+        assert loss().item() < 0.5 * before
+    torch.testing.assert_close(found.transformed(x), found.net(x), rtol=0, atol=1e-12)

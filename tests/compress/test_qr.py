@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import prune
 
 from nbkit.compress import Compression, qr_compress, reduced_widths
 from nbkit.errors import NbkitError
@@ -186,11 +187,33 @@ def test_a_chain_of_the_users_own_is_compressed():
         (RadialNet((2, 5, 1)).half(), r"net must be in float32 or float64, got torch.float16. Use net.float\(\) first"),
         (RadialNet((2, 5, 1)).bfloat16(), "float32 or float64, got torch.bfloat16"),
         (nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 1).double()), "one dtype and device"),
+        (RadialNet((2, 5, 1)).to("meta"), "matrix 1 of weights must be an array of numbers"),
+        (nn.Sequential(prune.random_unstructured(nn.Linear(2, 5), "weight", 0.5)), "a Linear with forward hooks. Remove them"),
+        (nn.Sequential(nn.LazyLinear(5)), "got a LazyLinear with forward hooks"),
     ],
 )  # fmt: skip
 def test_other_networks_are_refused_with_the_reason(net, said):
     with pytest.raises(NbkitError, match=f"qr_compress: .*{said}"):
         qr_compress(net)
+
+
+def test_a_hook_that_changes_what_a_layer_gives_is_no_part_of_the_weights():
+    net = RadialNet((2, 5, 1))
+    handle = net[0].register_forward_hook(lambda module, given, output: 2 * output)
+    with pytest.raises(NbkitError, match=r"qr_compress: net must compute from its weights alone.*handle.remove\(\)"):
+        qr_compress(net)
+    handle.remove()
+    assert qr_compress(net).widths == (2, 3, 1)
+
+
+def test_one_linear_in_two_places_parametrized_and_frozen_ones_are_compressed():
+    tied = nn.Linear(4, 4)
+    chain = [nn.Linear(2, 4), RadialActivation(), tied, RadialActivation(), tied, RadialActivation(), nn.Linear(4, 9)]
+    chain += [RadialActivation("sigmoid"), nn.utils.parametrizations.orthogonal(nn.Linear(9, 9)), nn.Linear(9, 1)]
+    net = nn.Sequential(*chain).double().requires_grad_(False).eval()
+    found = qr_compress(net)
+    assert found.widths == (2, 3, 4, 4, 5, 6, 1)
+    assert gap(net, found.net, normal(100, 2)) < 1e-13
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

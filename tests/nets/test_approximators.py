@@ -369,6 +369,14 @@ def test_scales_that_let_balls_swallow_again_are_refused(scale, rule):
     assert approximate_bounded(*TWO, scale=7.9).widths == (1, 3, 3, 1)
 
 
+@pytest.mark.parametrize("compact", [None, "no", 1, torch.ones(2)])
+def test_compact_is_true_or_false(compact):
+    with pytest.raises(
+        NbkitError, match=r"^approximate_bounded: compact must be True or False, got .+ Use one of the two"
+    ):
+        approximate_bounded(*TWO, compact=compact)
+
+
 def test_the_compact_variant_knows_no_affine_map():
     with pytest.raises(NbkitError, match=r"^approximate_bounded: linear must be None with compact=True, got \("):
         approximate_bounded(*TWO, linear=LINE, compact=True)

@@ -195,7 +195,7 @@ def test_a_budget_of_no_balls_is_refused():
     ({"radii": 1}, "radii must lie in (0, 1)"), ({"eps": 0}, "eps must be a finite number in (0, inf), got 0."),
     ({"n_points": 1}, "n_points must be an integer of at least 2, got 1."), ({"seed": -1}, "seed must be an integer of at least 0"),
     ({"f": lambda x: x.sum()}, "f(x) must be (batch, m), got shape () for x of shape (1000, 1)."),
-    ({"f": lambda x: x * NAN}, "f(x) must be finite real numbers"),
+    ({"f": lambda x: x * NAN}, "f(x) must be finite real numbers"), ({"f": 1}, "f must be a function x (batch, n) -> (batch, m), got 1."),
 ])  # fmt: skip
 def test_conditions_that_cannot_be_looked_at_are_refused(change, rule):
     settings = {"f": torch.sin, "centers": [0, 1], "radii": 0.5, "eps": 0.1} | change
@@ -207,6 +207,7 @@ def test_conditions_that_cannot_be_looked_at_are_refused(change, rule):
     ({"high": 0}, "low must be below high"), ({"n_points": 1}, "n_points must be an integer of at least 2, got 1."),
     ({"f": lambda x: x.repeat(1, 2)}, "f must give (batch, 1) as the net does, got (batch, 2)."),
     ({"low": (0, 0)}, "net must take (batch, 2), got mat1 and mat2 shapes cannot be multiplied"),
+    ({"net": torch.sin}, "net must be a torch module, got <built-in method sin"), ({"f": None}, "f must be a function"),
 ])  # fmt: skip
 def test_errors_that_cannot_be_measured_are_refused(change, rule):
     settings = {"net": approximate_affine([0], 0.5, [1]), "f": torch.sin, "low": 0, "high": 1, "n_points": 5} | change

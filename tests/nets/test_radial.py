@@ -205,11 +205,26 @@ def test_a_function_that_happens_to_be_called_identity_is_used():
         ((torch.exp,), r"got h\(\d+\) that is not finite"),
         ((torch.sum,), "finite tensor of the shape of r.*no such tensor"),
         ((lambda r: 1.0,), "no such tensor"),
+        ((lambda r: r.numpy(),), "no such tensor"),
+        ((lambda r: r + 0j,), "no such tensor"),
+        ((lambda r: 1 / 0,), "got ZeroDivisionError: division by zero. Write it with torch functions"),
+        ((lambda: 1,), "got TypeError: .*takes 0 positional arguments"),
+        ((math.sin,), "got ValueError: only one element tensors"),
+        ((lambda r: r.to("meta"),), "got RuntimeError: "),
+        ((lambda r: r.mul_(2),), "got one that writes into r"),
     ],
 )
 def test_an_activation_refuses(arguments, said):
-    with pytest.raises(NbkitError, match=said):
+    with pytest.raises(NbkitError, match=f"RadialActivation: {said}" if said.startswith("h must") else said):
         RadialActivation(*arguments)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_h_may_be_a_module_of_any_dtype(dtype):
+    h = nn.Sequential(nn.Linear(1, 4), nn.Softplus(), nn.Linear(4, 1)).to(dtype)
+    v = normal(5, 3).to(dtype)
+    lengths = RadialActivation(h)(v).norm(dim=1, keepdim=True)
+    torch.testing.assert_close(lengths, h(v.norm(dim=1, keepdim=True)).abs())
 
 
 @pytest.mark.parametrize(
@@ -219,6 +234,7 @@ def test_an_activation_refuses(arguments, said):
         (torch.tanh, 1.0, "shift belongs to"),
         ("shifted_relu", math.nan, "shift must be a finite number"),
         ("shifted_sigmoid", "1", "shift must be a finite number"),
+        (np.array(["shifted_relu", "squash"]), 1.0, "shift belongs to"),
     ],
 )
 def test_an_activation_refuses_a_shift(h, shift, said):
@@ -337,6 +353,8 @@ def test_acting_leaves_the_network_and_takes_arrays_and_float32():
         ([torch.eye(4), 2 * torch.eye(3)], r"rotation 2 must be orthogonal, got one with \|Q\^T Q - I\| = 3"),
         ([torch.eye(4), math.nan * torch.eye(3)], "rotation 2 must be orthogonal"),
         ([torch.eye(4), "q"], "rotation 2 must be an array of numbers"),
+        (None, r"rotations must be a list of matrices, got None. Write it as \[Q1, Q2\]"),
+        (torch.eye(4), "rotations must be a list of matrices"),
     ],
 )
 def test_acting_refuses(given, said):
@@ -350,6 +368,20 @@ def test_a_wider_network_of_zeros_computes_the_same():
     assert wide.widths == (2, 6, 4, 1) and not wide[0].weight[3:].any() and not wide[2].weight[:, 3:].any()
     x = normal(30, 2)
     torch.testing.assert_close(wide(x), net(x), rtol=0, atol=1e-15)
+
+
+def test_a_bias_that_was_taken_away_counts_as_zeros():
+    net = RadialNet((2, 4, 3, 1)).double()
+    net[2].bias = None
+    x = normal(30, 2)
+    torch.testing.assert_close(net.act(rotations(net))(x), net(x), rtol=0, atol=1e-14)
+    torch.testing.assert_close(net.embedded((2, 5, 5, 1))(x), net(x), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("given", [None, 3, (), (2,), (2, 0), (2.0, 1), "ab"])
+def test_parameters_of_widths_that_are_none_are_not_counted(given):
+    with pytest.raises(NbkitError, match="n_radial_parameters: .*widths must"):
+        n_radial_parameters(given)
 
 
 @pytest.mark.parametrize("widths", [(2, 3, 3, 1), (3, 3, 4, 1), (2, 3, 4, 2), (2, 3, 1)])
@@ -374,7 +406,8 @@ def test_given_matrices_are_copied_in_float64_and_no_bias_is_zeros():
         ([[[1.0, math.nan]]], [None], "squash", "finite real numbers, got NaN"),
         ([np.ones((2, 3)), np.ones((2, 3))], [None, None], "squash", r"must be \(n_out, 2\)"),
         ([np.ones((2, 3))], [np.ones(3)], "squash", r"bias 1 must be \(2,\)"),
-        ([np.ones((2, 3))], [], "squash", "biases must be a list"),
+        ([np.ones((2, 3))], [], "squash", "RadialNet.of: biases must be a list"),
+        ([np.ones((2, 3))], 1, "squash", "RadialNet.of: biases must be a list"),
         (
             [np.ones((2, 3)), np.ones((1, 2))],
             [None, None],

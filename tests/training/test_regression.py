@@ -91,7 +91,9 @@ def test_grid_and_bells():
         ({"y": torch.zeros(5, 1)}, "descend: y must be"),
         ({"x": torch.zeros(4, 3)}, "descend: net must take x"),
         ({"x": torch.zeros(0, 1), "y": torch.zeros(0, 1)}, "n at least 1"),
+        ({"x": 1.0}, "descend: y must be"),
         ({"optimizer": "adam"}, "descend: optimizer must be one of torch's"),
+        ({"optimizer": torch.optim.LBFGS(RadialNet((1, 1)).parameters())}, "that takes no closure, got LBFGS"),
         ({"max_steps": -1}, "descend: max_steps"),
         ({"every": 0}, "descend: every"),
         ({"target_loss": 0}, "descend: target_loss"),
@@ -110,3 +112,28 @@ def test_an_optimizer_that_is_none_is_refused():
         make_optimizer("rprop", RadialNet((1, 4, 1)), lr=0.1)
     with pytest.raises(NbkitError, match="make_optimizer: lr"):
         make_optimizer("sgd", RadialNet((1, 4, 1)), lr=0)
+
+
+@pytest.mark.parametrize("net", [None, torch.zeros(2), torch.nn.ReLU(), RadialNet((1, 1)).requires_grad_(False)])
+def test_there_must_be_something_to_train(net):
+    with pytest.raises(NbkitError, match="make_optimizer: net must be a torch module with parameters to train"):
+        make_optimizer("sgd", net, lr=0.1)
+    adam = make_optimizer("adam", RadialNet((1, 1)), lr=0.1)
+    with pytest.raises(NbkitError, match="descend: net must be a torch module with parameters to train"):
+        next(descend(net, torch.zeros(4, 1), torch.zeros(4, 1), adam, max_steps=1))
+
+
+@pytest.mark.parametrize(
+    "arguments, options, rule",
+    [
+        ((0,), {}, "n must be an integer of at least 1"),
+        ((2, 65), {}, "dim must be an integer between 1 and 64"),
+        ((2, 10**400), {}, "dim must be an integer between 1 and 64"),
+        ((2, 64), {}, "the result must fit into the memory budget"),
+        ((2,), {"half_width": 0}, "half_width must be a finite number in"),
+        ((2,), {"half_width": 1e39}, "half_width must be a finite number in"),
+    ],
+)
+def test_grids_that_cannot_be_made_are_refused(arguments, options, rule):
+    with pytest.raises(NbkitError, match=f"grid_points: {rule}"):
+        grid_points(*arguments, **options)

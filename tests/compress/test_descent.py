@@ -5,11 +5,13 @@ import copy
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn.utils import prune
 
 from nbkit.compress import keep_projected, project, qr_compress, reduced_widths
 from nbkit.errors import NbkitError
-from nbkit.nets import RadialNet
+from nbkit.nets import RADIAL_FUNCTIONS, RadialNet
 from nbkit.topology import Layer, Topology
 
 WIDTHS = (2, 7, 9, 4, 2)
@@ -94,6 +96,33 @@ def test_theorem_7b_projected_descent_is_the_compressed_networks_and_u_stays(act
         assert u[:, :n_in].abs().max() < 1e-13
         assert n_in == then.in_features or u[:, n_in:].abs().max() > 0.1
     assert loss(end, x, y).item() == pytest.approx(loss(small, x, y).item(), abs=1e-13)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=2, max_size=6),
+    st.sampled_from([*RADIAL_FUNCTIONS, torch.tanh]),
+    st.sampled_from([0.0, 0.9]),
+    st.integers(0, 1000),
+)
+def test_theorem_7_for_any_depth_widths_and_activation(widths, h, momentum, seed):
+    def descent(parameters):
+        return torch.optim.SGD(parameters, lr=0.005, momentum=momentum)
+
+    rng = np.random.default_rng(seed)
+    net = RadialNet(widths, h, seed=seed).double()
+    x, y = (torch.from_numpy(rng.standard_normal((10, n))) for n in (widths[0], widths[-1]))
+    found = qr_compress(net)
+    end = trained(net, x, y, descent, n=8)
+    assert gap(end, net) > 1e-6
+    assert gap(end, trained(found.transformed, x, y, descent, n=8).act(found.rotations)) < 1e-10
+    kept = trained(found.transformed, x, y, descent, found.widths, n=8)
+    moved = trained(found.net, x, y, descent, n=8).embedded(widths)
+    start = found.net.embedded(widths)
+    for now, then, last, first in zip(
+        *(each.parameters() for each in (kept, found.transformed, moved, start)), strict=True
+    ):
+        torch.testing.assert_close(now - last, then - first, rtol=0, atol=1e-10)
 
 
 def test_the_hook_does_what_the_paper_means_learning_rate_included():

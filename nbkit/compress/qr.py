@@ -112,7 +112,8 @@ def qr_compress(net: nn.Sequential) -> Compression:
             it is left as it is. Zeros of sparse layers are not kept.
 
     Raises:
-        NbkitError: pointwise activations or other modules, weights that are NaN or infinite, half precision.
+        NbkitError: pointwise activations or other modules, forward hooks, weights that are NaN or infinite or so large
+            that lengths overflow, half precision.
 
     Source:
         Radial networks, section 5.2, Algorithm 1 and Theorem 5.
@@ -139,4 +140,11 @@ def qr_compress(net: nn.Sequential) -> Compression:
             factor = factor[:n_out].triu()
         biases.append(factor[:, 0])
         weights.append(factor[:, 1:])
-    return Compression(original.like(weights, biases), original, tuple(reflectors))
+    try:
+        small = original.like(weights, biases)
+    except NbkitError:
+        raise NbkitError(
+            f"qr_compress: net must have weights whose lengths are finite in {like.dtype}, got larger ones. "
+            "Use net.double(), or scale them."
+        ) from None
+    return Compression(small, original, tuple(reflectors))

@@ -177,6 +177,12 @@ def test_a_chain_of_the_users_own_is_compressed():
     assert gap(chain, found.net, normal(100, 2)) < 1e-13
 
 
+def huge(module):
+    """Every parameter at the edge of float32."""
+    for values in module.parameters(recurse=False):
+        nn.init.constant_(values, 3e38)
+
+
 @pytest.mark.parametrize(
     "net, said",
     [
@@ -187,6 +193,7 @@ def test_a_chain_of_the_users_own_is_compressed():
         (RadialNet((2, 5, 1)).half(), r"net must be in float32 or float64, got torch.float16. Use net.float\(\) first"),
         (RadialNet((2, 5, 1)).bfloat16(), "float32 or float64, got torch.bfloat16"),
         (nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 1).double()), "one dtype and device"),
+        (nn.Sequential(nn.Linear(1, 5), RadialActivation(), nn.Linear(5, 1)).apply(huge), "weights whose lengths are finite in torch.float32, got larger ones. Use net.double"),
         (RadialNet((2, 5, 1)).to("meta"), "matrix 1 of weights must be an array of numbers"),
         (nn.Sequential(prune.random_unstructured(nn.Linear(2, 5), "weight", 0.5)), "a Linear with forward hooks. Remove them"),
         (nn.Sequential(nn.LazyLinear(5)), "got a LazyLinear with forward hooks"),

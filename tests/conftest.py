@@ -10,6 +10,8 @@ try:
 except ImportError:  # not on Windows: there one process runs everything
     fcntl = None
 
+_turn = None  # the lock that is held
+
 NOTEBOOK_CELL_SECONDS = 120
 N_PROCESSES = 2
 # What takes longest begins first; then files in their order.
@@ -57,10 +59,18 @@ def _rank(item: pytest.Item) -> int:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # around the timeout: waiting does not count
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """A test marked calm measures time: no test of another process runs beside it."""
+    global _turn
     if fcntl is None:
         return (yield)
-    with open(__file__) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if "calm" in item.keywords else fcntl.LOCK_SH)
+    is_calm = "calm" in item.keywords
+    if _turn is None:
+        _turn = open(__file__)
+        fcntl.flock(_turn, fcntl.LOCK_EX if is_calm else fcntl.LOCK_SH)
+    try:
         return (yield)
+    finally:
+        if not is_calm or nextitem is None or "calm" not in nextitem.keywords:  # calm ones in a row wait once
+            _turn.close()
+            _turn = None

@@ -50,7 +50,7 @@ SLIDERS = {
 # name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256
 OPENED = {"Spectrum": "n=256, depth=50", "Compress": "widths='2, 256, 256, 256, 2'"}
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
-PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 7, 250, 150, 400
+PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 5, 250, 150, 400
 
 # When the pictures of the shown cell were painted, in ms since 1970: plotly tells, a canvas is overheard.
 RECORD = """() => { const note = () => requestAnimationFrame(() => window.painted.push(Date.now()));
@@ -75,10 +75,10 @@ for chosen in ({}, *explorer.presets.values()):
     frames = explorer.stream(**explorer.settings | chosen)
     over, opened = False, time.perf_counter()
     while not over and time.perf_counter() < opened + 1:  # steps of one stream are alike
-        began = time.perf_counter()
+        began = time.thread_time()  # of the processor: a busy machine is no slow step
         with one_thread():  # as an explorer's own thread computes
             over = next(frames, frames) is frames
-        longest = max(longest, time.perf_counter() - began)
+        longest = max(longest, time.thread_time() - began)
 print(1000 * longest)
 """
 
@@ -237,12 +237,11 @@ def test_an_explorer_paints_soon_after_a_key(desk, show, capsys, name):
     assert statistics.median(waits) < PAINTED_MS
 
 
-@pytest.mark.calm
 @pytest.mark.parametrize("name", SLIDERS)
 def test_no_step_of_a_stream_is_long(desk, show, capsys, name):
     show(name)
     step = desk.python(f"explorer = {name.lower()}" + LONGEST_STEP)
-    tell(capsys, f"{name}Explorer: longest step of a stream {step:.0f} ms")
+    tell(capsys, f"{name}Explorer: longest step of a stream {step:.0f} ms of processor")
     assert step < STEP_MS
 
 

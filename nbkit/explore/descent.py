@@ -1,6 +1,7 @@
 """Explorer of notebook 09: Theorem 7 during training (experiment 2), and what Adam and plain descent make of it."""
 
 import copy
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -86,7 +87,7 @@ class _Training:
             "compressed": Lane(copy.deepcopy(found.net), *task),
         }
         self.gaps = [self._apart()]
-        self.is_over = False
+        self.is_over, self._turn = False, threading.Lock()
 
     def go_on(self) -> Iterator[None]:
         """A few steps of each network, a turn each, then a new record; none where a loss is no longer finite."""
@@ -95,8 +96,9 @@ class _Training:
             lane.advance(step)
             yield
         self.is_over = any(lane.is_over for lane in self.lanes.values())
-        if not self.is_over:
-            self.gaps.append(self._apart())
+        with self._turn:
+            if not self.is_over and len(self.gaps) * _EVERY == step:  # another stream may have been here
+                self.gaps.append(self._apart())
 
     def _apart(self) -> tuple[float, float]:
         """The largest difference of weights and biases of (a) and of (b), in parts of the largest."""

@@ -1,6 +1,7 @@
 """What the training explorers of notebook 09 share: the task, networks that train in step, curves that are drawn again."""
 
 import math
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -40,7 +41,7 @@ class Lane:
         self, net: RadialNet, x: torch.Tensor, y: torch.Tensor, optimizer: str, lr: float,
         projected: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
-        self.net = net
+        self.net, self._turn = net, threading.Lock()  # streams of several explorers may share a lane
         like = net.linears[0].weight
         with torch.no_grad():
             self.losses = [torch.nn.functional.mse_loss(net(x.to(like)), y.to(like)).item()]
@@ -54,8 +55,9 @@ class Lane:
 
     def advance(self, step: int) -> None:
         """Go on until so many steps are done in all."""
-        while self.step < step and not self.is_over:
-            self.is_over = next(self._steps, None) is None
+        with self._turn:
+            while self.step < step and not self.is_over:
+                self.is_over = next(self._steps, None) is None
 
     def _descend(
         self, x: torch.Tensor, y: torch.Tensor, optimizer: str, lr: float, projected: Sequence[int] | None

@@ -1,6 +1,7 @@
 """The explorers of notebook 09: parameters and gaps as the paper has them, four descents, a race, sparse networks."""
 
 import html
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -171,6 +172,14 @@ def test_theorem_7_holds_under_descent_and_full_is_not_projected(optimizer, rate
     losses = frame["losses"]
     assert losses["full"][0] == pytest.approx(losses["compressed"][0], rel=1e-12)
     assert abs(losses["full"][-1] - losses["compressed"][-1]) > 1e-4
+
+
+def test_streams_that_share_a_training_do_not_disturb_it():
+    last(DescentExplorer, steps=0, seed=3)  # now all find the same networks
+    with ThreadPoolExecutor(4) as pool:
+        frames = list(pool.map(lambda _: last(DescentExplorer, steps=100, seed=3), range(4)))
+    assert [len(frame["at"]) for frame in frames] == [21] * 4
+    assert max(gaps.max() for frame in frames for gaps in frame["weight_gaps"].values()) < 1e-12
 
 
 def test_adam_breaks_the_first_half_alone():

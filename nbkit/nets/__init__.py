@@ -9,6 +9,8 @@ from nbkit.nets.feedforward import FeedForward
 from nbkit.nets.lip_conv_net import lip_conv_net
 from nbkit.nets.radial import RadialNet, n_radial_parameters
 from nbkit.nets.rescaling import RADIAL_FUNCTIONS, RadialActivation
+from nbkit.nets.skip import FullSkipNet, SkipLayer, SkipNet
+from nbkit.nets.skip_many import FullSkipNets, SkipNets
 
 __all__ = [
     "ACTIVATIONS",
@@ -16,11 +18,16 @@ __all__ = [
     "BallCondition",
     "Cover",
     "FeedForward",
+    "FullSkipNet",
+    "FullSkipNets",
     "MaxMin",
     "OrthogonalConv2d",
     "RadialActivation",
     "RadialNet",
     "SkewConv2d",
+    "SkipLayer",
+    "SkipNet",
+    "SkipNets",
     "approximate_affine",
     "approximate_bounded",
     "ball_condition",

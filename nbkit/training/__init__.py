@@ -1,15 +1,19 @@
-"""Training as generators: `train` for classifiers on batches, `descend` for functions on all their samples."""
+"""Training as generators: `train` for classifiers on batches, `descend` and `descend_many` for functions on all their samples."""
 
 from nbkit.training.loop import Progress, accuracy, train
+from nbkit.training.many import PENALTIES, DescentOfMany, descend_many
 from nbkit.training.regression import OPTIMIZERS, Descent, bells, descend, grid_points, make_optimizer
 
 __all__ = [
     "OPTIMIZERS",
+    "PENALTIES",
     "Descent",
+    "DescentOfMany",
     "Progress",
     "accuracy",
     "bells",
     "descend",
+    "descend_many",
     "grid_points",
     "make_optimizer",
     "train",

@@ -19,6 +19,7 @@ from nbkit.measure.growth_theory import (
 )
 from nbkit.measure.jacobian import jacobian_factors, jacobian_log10_singular_values, jacobian_singular_values
 from nbkit.measure.lengths import arc_length
+from nbkit.measure.low_rank import bottleneck_singular_values
 from nbkit.measure.mean_field import mean_field_reach
 from nbkit.measure.paths import is_symmetric, is_translation_invariant, path_count, path_counts
 from nbkit.measure.products import DeepProduct
@@ -46,6 +47,7 @@ __all__ = [
     "adjacency_spectrum",
     "arc",
     "arc_length",
+    "bottleneck_singular_values",
     "circle",
     "cone",
     "cone_sizes",

@@ -175,13 +175,22 @@ class FullSkipNet(nn.Module):
         check_memory("FullSkipNet", 8 * n_weights, lower="n_neurons")
         *hidden, last = spawn_generators(seed, len(counts) + 1, who="FullSkipNet")
         made = [(_born((k, n_in), draw), _born((k,), draw)) for k, draw in zip(counts, hidden, strict=True)]
-        self.skips = nn.ParameterList([skip for skip, _ in made])
-        self.biases = nn.ParameterList([bias for _, bias in made])
         pairs = zip(counts, counts[1:], hidden[1:], strict=False)
-        self.A = nn.ParameterList([_born((there, here), draw) for here, there, draw in pairs])
-        self.V, self.C, self.c0 = (
-            nn.Parameter(_born(shape, last)) for shape in ((n_out, counts[-1]), (n_out, n_in), (n_out,))
-        )
+        A = [_born((there, here), draw) for here, there, draw in pairs]
+        ends = [_born(shape, last) for shape in ((n_out, counts[-1]), (n_out, n_in), (n_out,))]
+        self._keep([skip for skip, _ in made], [bias for _, bias in made], A, *ends)
+
+    @classmethod
+    def of(cls, skips: Sequence, biases: Sequence, A: Sequence, V, C, c0) -> FullSkipNet:
+        """The network of these tensors, which it keeps: (K_l, d_0) and (K_l,) for each layer, (K_l, K_(l-1)) between."""
+        net = cls.__new__(cls)
+        nn.Module.__init__(net)
+        net._keep(skips, biases, A, V, C, c0)
+        return net
+
+    def _keep(self, skips, biases, A, V, C, c0) -> None:
+        self.skips, self.biases, self.A = nn.ParameterList(skips), nn.ParameterList(biases), nn.ParameterList(A)
+        self.V, self.C, self.c0 = nn.Parameter(V), nn.Parameter(C), nn.Parameter(c0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, d_0) -> (n, d_L)."""

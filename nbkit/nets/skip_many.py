@@ -42,6 +42,9 @@ class _Nets(nn.Module):
             for parameter in self.parameters():
                 parameter.grad.addcmul_(parameter.data, weight_decay, value=2)
 
+    def __len__(self) -> int:
+        return self.n_runs
+
     @property
     def n_runs(self) -> int:
         """Networks side by side."""
@@ -89,9 +92,6 @@ class SkipNets(_Nets):
         self.inner = nn.ParameterList(torch.stack([_side(s.b, s.W) for s in stack]) for stack in stacks)
         self.outer = nn.ParameterList(torch.stack([s.V.detach() for s in stack]) for stack in stacks)
         self.skips = nn.ParameterList(torch.stack([_side(s.C, s.c0) for s in stack]) for stack in stacks)
-
-    def __len__(self) -> int:
-        return self.n_runs
 
     def __getitem__(self, run: int) -> SkipNet:
         return SkipNet.of([
@@ -157,7 +157,7 @@ class FullSkipNets(_Nets):
 
     Args:
         n_in, n_neurons, n_out: as for FullSkipNet.
-        seeds: one for each network; equal ones are born equal.
+        seeds: one for each network; equal ones are born equal. `nets[i]` is the i-th, in the same memory.
 
     Raises:
         NbkitError: as FullSkipNet; no seeds.
@@ -175,6 +175,11 @@ class FullSkipNets(_Nets):
         self.between = nn.ParameterList(torch.stack([net.between[place] for net in nets]) for place in places[:-1])
         self.outer = nn.Parameter(torch.stack([net.V.detach() for net in nets]))
         self.skip = nn.Parameter(torch.stack([_side(net.C, net.c0) for net in nets]))
+
+    def __getitem__(self, run: int) -> FullSkipNet:
+        first = [inner[run, :, 1:] for inner in self.inner], [inner[run, :, 0] for inner in self.inner]
+        last = self.outer[run], self.skip[run, :, :-1], self.skip[run, :, -1]
+        return FullSkipNet.of(*first, [between[run] for between in self.between], *last)
 
     @property
     def ends(self) -> tuple[int, int]:

@@ -33,6 +33,7 @@ from nbkit.measure.spectrum import (
     singular_values,
     spectral_gap,
 )
+from nbkit.measure.splines import PiecewiseLinear, connecting_spline, piecewise_linear, weight_rtv2
 
 __all__ = [
     "Cone",
@@ -41,6 +42,7 @@ __all__ = [
     "GrowthResult",
     "KSResult",
     "NodeSet",
+    "PiecewiseLinear",
     "Progression",
     "SpectralGap",
     "Trajectory",
@@ -51,6 +53,7 @@ __all__ = [
     "circle",
     "cone",
     "cone_sizes",
+    "connecting_spline",
     "conv_frequency_singular_values",
     "conv_matrix",
     "conv_singular_values",
@@ -77,6 +80,7 @@ __all__ = [
     "path_count",
     "path_counts",
     "path_singular_values",
+    "piecewise_linear",
     "random_line",
     "reach_fractions",
     "reachability",
@@ -84,5 +88,6 @@ __all__ = [
     "spectral_gap",
     "stream_growth",
     "subvector_norm",
+    "weight_rtv2",
     "weight_scale",
 ]

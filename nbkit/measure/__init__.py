@@ -4,6 +4,7 @@ from nbkit.measure.compare import KSResult, ks_two_sample
 from nbkit.measure.cones import Cone, NodeSet, Progression, cone, cone_sizes
 from nbkit.measure.convolution import conv_frequency_singular_values, conv_matrix, conv_singular_values
 from nbkit.measure.curves import Trajectory, arc, circle, line
+from nbkit.measure.density import SortedMatrix, density_above, numerical_rank, sorted_by_norm, stable_rank
 from nbkit.measure.growth import growth, growth_through, random_line, stream_growth
 from nbkit.measure.growth_result import Estimate, GrowthResult
 from nbkit.measure.growth_theory import (
@@ -21,6 +22,7 @@ from nbkit.measure.jacobian import jacobian_factors, jacobian_log10_singular_val
 from nbkit.measure.lengths import arc_length
 from nbkit.measure.low_rank import bottleneck_singular_values
 from nbkit.measure.mean_field import mean_field_reach
+from nbkit.measure.neurons import active_neurons, dead_neurons, neuron_groups, neuron_norms, thresholded
 from nbkit.measure.paths import is_symmetric, is_translation_invariant, path_count, path_counts
 from nbkit.measure.products import DeepProduct
 from nbkit.measure.reach import is_path_connected, reach_fractions, reachability
@@ -44,8 +46,10 @@ __all__ = [
     "NodeSet",
     "PiecewiseLinear",
     "Progression",
+    "SortedMatrix",
     "SpectralGap",
     "Trajectory",
+    "active_neurons",
     "adjacency_spectrum",
     "arc",
     "arc_length",
@@ -57,6 +61,8 @@ __all__ = [
     "conv_frequency_singular_values",
     "conv_matrix",
     "conv_singular_values",
+    "dead_neurons",
+    "density_above",
     "growth",
     "growth_delta",
     "growth_lower_bound",
@@ -77,6 +83,9 @@ __all__ = [
     "mean_field_reach",
     "multiplicities",
     "n_components",
+    "neuron_groups",
+    "neuron_norms",
+    "numerical_rank",
     "path_count",
     "path_counts",
     "path_singular_values",
@@ -85,9 +94,12 @@ __all__ = [
     "reach_fractions",
     "reachability",
     "singular_values",
+    "sorted_by_norm",
     "spectral_gap",
+    "stable_rank",
     "stream_growth",
     "subvector_norm",
+    "thresholded",
     "weight_rtv2",
     "weight_scale",
 ]

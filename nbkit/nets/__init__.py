@@ -7,6 +7,7 @@ from nbkit.nets.convolution import OrthogonalConv2d, SkewConv2d
 from nbkit.nets.covers import BallCondition, Cover, ball_condition, balls_needed, cover_box, grid_error
 from nbkit.nets.feedforward import FeedForward
 from nbkit.nets.lip_conv_net import lip_conv_net
+from nbkit.nets.penalties import balanced, rbv2_penalty, weight_decay_penalty
 from nbkit.nets.radial import RadialNet, n_radial_parameters
 from nbkit.nets.rescaling import RADIAL_FUNCTIONS, RadialActivation
 from nbkit.nets.skip import FullSkipNet, SkipLayer, SkipNet
@@ -31,6 +32,7 @@ __all__ = [
     "approximate_affine",
     "approximate_bounded",
     "ball_condition",
+    "balanced",
     "balls_needed",
     "capture",
     "chain",
@@ -38,4 +40,6 @@ __all__ = [
     "grid_error",
     "lip_conv_net",
     "n_radial_parameters",
+    "rbv2_penalty",
+    "weight_decay_penalty",
 ]

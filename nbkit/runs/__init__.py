@@ -6,12 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nbkit.errors import check_choice
+from nbkit.runs.decay_tables import run_decay
 from nbkit.runs.radial_training import run_radial_training
 from nbkit.runs.trained_growth import run_trained_growth
 
 __all__ = ["RUNS", "run"]
 
-RUNS: dict[str, Callable] = {"trained_growth": run_trained_growth, "radial_training": run_radial_training}
+RUNS: dict[str, Callable] = {
+    "trained_growth": run_trained_growth,
+    "radial_training": run_radial_training,
+    "decay": run_decay,
+}
 
 
 def run(name: str, *, work: str | Path | None = None, say: Callable[[str], None] = print) -> None:

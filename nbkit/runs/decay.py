@@ -22,7 +22,7 @@ from nbkit.nets import FullSkipNets, SkipNets
 from nbkit.training import descend_many
 from nbkit.weights import Uniform
 
-__all__ = ["Settings", "samples", "train_factored", "train_full"]
+__all__ = ["COMMAND", "Settings", "factored_nets", "full_nets", "samples", "train_decay"]
 
 COMMAND = "python -m nbkit run decay"
 
@@ -61,6 +61,11 @@ class Settings:
         return [*itertools.product(("rbv2", "weight_decay"), self.strengths), ("none", 0.0)]
 
     @property
+    def epochs(self) -> dict[str, int]:
+        """Of both batches of trainings."""
+        return {"factored": self.factored_epochs, "full": self.full_epochs}
+
+    @property
     def full_penalties(self) -> list[tuple[str, float]]:
         """Of the two fully connected ones."""
         return [("weight_decay", self.full_strength), ("none", 0.0)]
@@ -72,37 +77,41 @@ def samples(settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
     return x, Uniform(1.0).sample((len(x),), seed=settings.seed).float()
 
 
-def train_factored(settings: Settings, *, work: Path, say: Callable[[str], None]) -> None:
-    """The seven networks with bottlenecks, from the beginning or from where they were stopped; snapshots in `work`."""
-    k, n_runs = settings.n_neurons, len(settings.penalties)
-    nets = SkipNets((4, settings.bottleneck, 1), k, seeds=(settings.seed,) * n_runs).to(choose_device())
-    _train(nets, settings, settings.penalties, settings.factored_epochs, settings.snapshots, work / "factored", say)
+def factored_nets(settings: Settings) -> SkipNets:
+    """The seven networks with bottlenecks at birth: the settings of Figure 2."""
+    n_runs = len(settings.penalties)
+    return SkipNets((4, settings.bottleneck, 1), settings.n_neurons, seeds=(settings.seed,) * n_runs)
 
 
-def train_full(settings: Settings, *, work: Path, say: Callable[[str], None]) -> None:
-    """The two fully connected networks, likewise."""
-    k, n_runs = settings.n_neurons, len(settings.full_penalties)
-    nets = FullSkipNets(4, (k, k), 1, seeds=(settings.seed,) * n_runs).to(choose_device())
-    _train(nets, settings, settings.full_penalties, settings.full_epochs, settings.full_snapshots, work / "full", say)
+def full_nets(settings: Settings) -> FullSkipNets:
+    """The two fully connected networks at birth: the baselines of Figures 3 and 4."""
+    n_runs = len(settings.full_penalties)
+    return FullSkipNets(4, (settings.n_neurons,) * 2, 1, seeds=(settings.seed,) * n_runs)
+
+
+def train_decay(settings: Settings, *, work: Path, say: Callable[[str], None]) -> None:
+    """All nine trainings, from the beginning or from where they were stopped; snapshots of their weights in `work`."""
+    factored, full = factored_nets(settings), full_nets(settings)
+    _train("factored", factored, settings.penalties, settings.snapshots, settings, work, say)
+    _train("full", full, settings.full_penalties, settings.full_snapshots, settings, work, say)
 
 
 @one_thread()
-def _train(nets, settings, penalties, epochs, apart, folder: Path, say: Callable[[str], None]) -> None:
-    x, y = samples(settings)
+def _train(name, nets, penalties, apart, settings, work: Path, say: Callable[[str], None]) -> None:
+    folder, epochs = work / name, settings.epochs[name]
     kept, started = set(_snapshot_epochs(epochs, apart)), time.perf_counter()
-    options = {"max_steps": epochs, "lr": settings.lr, "every": settings.every}
-    log = folder / "records.jsonl"
+    options = {"max_steps": epochs, "lr": settings.lr, "every": settings.every, "checkpoint_every": 10 * settings.every}
     folder.mkdir(parents=True, exist_ok=True)
-    records = descend_many(nets, x, y, penalties, **options, checkpoint=folder / "checkpoint.npz", checkpoint_every=1000)
-    for record in records:
+    nets.to(choose_device())
+    for record in descend_many(nets, *samples(settings), penalties, **options, checkpoint=folder / "checkpoint.npz"):
         if record.step in kept:
             _save(folder / f"epoch_{record.step:06d}.npz", nets)
         row = {"epoch": record.step, "seconds": time.perf_counter() - started, "diverged": record.diverged}
         row |= {"losses": record.losses.tolist(), "median_losses": record.median_losses.tolist()}
-        with log.open("a", encoding="utf-8") as file:
+        with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        if record.step % 1000 == 0:
-            say(f"{folder.name}: epoch {record.step} of {epochs}, {row['seconds']:.0f} s")
+        if record.step % (10 * settings.every) == 0:
+            say(f"{name}: epoch {record.step} of {epochs}, {row['seconds']:.0f} s")
 
 
 def _snapshot_epochs(epochs: int, apart: int) -> Iterator[int]:

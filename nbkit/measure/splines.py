@@ -141,21 +141,21 @@ def connecting_spline(x: object, y: object) -> PiecewiseLinear:
     By the mean value theorem the derivative of any interpolant takes, between neighbouring points, values on both sides
     of their secant's slope, so that its total variation is at least that of the secants. Hence the least sum_k |v_k||w_k|
     of a shallow network with a free skip that interpolates N distinct points is `.rtv2`, and at most N - 2 neurons
-    suffice for it. The spline need not be the only minimiser, nor the one with fewest knots. Without the skip the least
-    is max(RTV^2, |f'(-inf) + f'(inf)|).
+    suffice for it. The spline need not be the only minimiser, nor the one with fewest knots. Without the skip a function f
+    costs max(RTV^2(f), |f'(-inf) + f'(inf)|).
 
     Args:
         x, y: the data in any order, (n,) or (n, 1); a point may be given twice.
 
     Returns:
-        PiecewiseLinear with knots at those inner x where the slope changes, and anchor at the first point.
+        PiecewiseLinear with knots at those inner x where the slope changes.
 
     Raises:
         NbkitError: other shapes, NaN or infinite numbers, fewer than two distinct x, one x with two y, x so close that
             a slope overflows.
 
     Source:
-        Savarese et al. 2019, Theorem 3.1 and 3.3; Parhi & Nowak 2020; the representer theorem of the paper for d = L = 1.
+        Savarese et al. 2019; Parhi & Nowak 2020: Theorem 1 of paper 004 for one input, one output and one layer.
     """
     who = "connecting_spline"
     x, y = _column(who, "x", x), _column(who, "y", y)

@@ -106,11 +106,9 @@ def sorted_by_norm(matrix: object) -> SortedMatrix:
         Parhi, Wolf & Nowak 2021, Figure 3.
     """
     given = check_matrix("sorted_by_norm", "matrix", matrix)
-    magnitudes = given.abs()
-    magnitudes = magnitudes.to(torch.promote_types(magnitudes.dtype, torch.float32))
-    largest = magnitudes.max().clamp(min=torch.finfo(magnitudes.dtype).tiny)
-    squares = magnitudes.div_(largest).square_()  # at most 1: no square overflows
-    rows, columns = (squares.sum(dim=axis).argsort(descending=True, stable=True) for axis in (1, 0))
+    dtype = torch.promote_types(given.dtype, torch.float64)  # squares of float32 entries neither over- nor underflow
+    norms = (torch.linalg.vector_norm(given, dim=axis, dtype=dtype) for axis in (1, 0))
+    rows, columns = (norm.argsort(descending=True, stable=True) for norm in norms)
     return SortedMatrix(given.index_select(0, rows).index_select(1, columns), rows, columns)
 
 

@@ -59,9 +59,10 @@ class Compression:
 
     @cached_property
     def transformed(self) -> RadialNet:
-        """The original in the axes Q: the same widths and function, the compressed matrices top left, zeros to rounding below them.
+        """The original in the axes Q: the same widths and function, the compressed matrices top left.
 
-        `transformed` minus `net.embedded(original.widths)` is the U of Theorem 7; it is 0 left of column n_(i-1)^red.
+        Below them stand zeros, to rounding. `transformed` minus `net.embedded(original.widths)` is the U of Theorem 7; it
+        is 0 left of column n_(i-1)^red.
         """
         return self.original.act([rotation.T for rotation in self.rotations])
 
@@ -72,8 +73,9 @@ class Compression:
             NbkitError: n_layers outside 0 .. L - 1.
         """
         done = check_integer("Compression.step", "n_layers", n_layers, at_least=0, at_most=len(self.reflectors))
-        weights = [linear.weight.detach() for linear in self.net.linears[:done] + self.original.linears[done:]]
-        biases = [linear.bias.detach() for linear in self.net.linears[:done] + self.original.linears[done:]]
+        linears = self.net.linears[:done] + self.original.linears[done:]
+        weights = [linear.weight.detach() for linear in linears]
+        biases = [linear.bias.detach() for linear in linears]
         if done:
             weights[done] = weights[done] @ self.rotations[done - 1][:, : self.widths[done]]
         return self.original.like(weights, biases)

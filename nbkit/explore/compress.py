@@ -13,7 +13,7 @@ from nbkit.explore.typed import parse_integers
 from nbkit.figures import compression_figure, compression_layout, compression_traces
 from nbkit.nets import RADIAL_FUNCTIONS, RadialNet, n_radial_parameters
 
-__all__ = ["CompressExplorer", "bias_first", "largest_gap", "typed_widths"]
+__all__ = ["CompressExplorer", "bias_first", "typed_widths"]
 
 _MOST_LAYERS, _MOST_PARAMETERS = 10, 200_000  # more columns cannot be told apart; more numbers take too long
 _N_POINTS = 200
@@ -57,7 +57,7 @@ class CompressExplorer(Explorer):
                 "now": now.n_parameters,
                 "after": found.n_parameters,
             },
-            "gap": largest_gap(found.original, now, points),
+            "gap": _largest_gap(found.original, now, points),
             "step": step,
             "n_steps": len(found.rotations),
         }
@@ -97,7 +97,7 @@ def bias_first(net: RadialNet) -> list[torch.Tensor]:
 
 
 @torch.no_grad()
-def largest_gap(net: RadialNet, other: RadialNet, x: torch.Tensor) -> float:
+def _largest_gap(net: RadialNet, other: RadialNet, x: torch.Tensor) -> float:
     """The largest difference of two networks' outputs at x, in parts of the largest output of the first."""
     wanted = net(x)
     return ((other(x) - wanted).abs().max() / wanted.abs().max().clamp(min=1e-300)).item()

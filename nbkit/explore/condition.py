@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from nbkit.explore.controls import Slider
-from nbkit.explore.descents import draw_panels
 from nbkit.explore.explorer import Explorer
+from nbkit.explore.stacked import draw_panels
 from nbkit.figures import Curve, CurvePanel, stacked_figure
 from nbkit.nets import approximate_affine, ball_condition
 
@@ -90,8 +90,8 @@ def _condition_panels(frame: dict) -> list[CurvePanel]:
     drawn = output.astype(float)
     drawn[np.flatnonzero(np.diff(output == f))] = np.nan  # the network jumps on the sphere
     error = np.where(frame["error"] > 1e-3 * eps, frame["error"], np.nan)
-    ends, inside = (np.array([-1.0, 1.0]) * (size if x.size else np.nan) for size in (_LINE[-1], frame["half"]))
-    ends, inside = (part[np.isfinite(part)] for part in (ends, inside))
+    sides = np.array([-1.0, 1.0]) if x.size else np.empty(0)
+    ends, inside = _LINE[-1] * sides, frame["half"] * sides
     return [
         CurvePanel(
             [

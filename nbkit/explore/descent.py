@@ -10,8 +10,9 @@ import torch
 
 from nbkit.compress import qr_compress
 from nbkit.explore.controls import Choice, Slider, Text
-from nbkit.explore.descents import DESCENTS, Lane, draw_panels, gap_or_nan, samples, typed_task
+from nbkit.explore.descents import DESCENTS, Lane, samples, typed_task
 from nbkit.explore.explorer import Explorer
+from nbkit.explore.stacked import draw_panels, gap_or_nan
 from nbkit.figures import Curve, CurvePanel, stacked_figure
 from nbkit.nets import RADIAL_FUNCTIONS, RadialNet
 

@@ -1,27 +1,24 @@
-"""What the training explorers of notebook 09 share: the task, networks that train in step, curves that are drawn again."""
+"""What the training explorers of notebook 09 share: the task, and networks that train in step."""
 
 import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 
 from nbkit.compress import keep_projected
 from nbkit.errors import NbkitError
 from nbkit.explore.compress import typed_widths
-from nbkit.explore.explorer import Explorer
-from nbkit.figures import CurvePanel, log_tick, stacked_ranges, stacked_traces
 from nbkit.nets import RadialNet
 from nbkit.training import bells, descend, grid_points, make_optimizer
 
-__all__ = ["DESCENTS", "Lane", "draw_panels", "gap_or_nan", "samples", "thinned", "typed_task"]
+__all__ = ["DESCENTS", "Lane", "samples", "typed_task"]
 
 DESCENTS = {"gradient descent": "sgd", "momentum": "momentum", "Adam": "adam"}  # as told, as `make_optimizer` has them
 _SIDES = {1: 101, 2: 21, 3: 7, 4: 5}  # points a side of the samples' grid on [-2, 2]^dim, as the stored runs have them
 _MOST_PARAMETERS = 20_000  # above, one step of one network takes too long to be watched
-_MOST_STEPS, _MOST_POINTS = 10**6, 300
+_MOST_STEPS = 10**6
 
 
 class Lane:
@@ -97,29 +94,3 @@ def samples(dim: int) -> tuple[torch.Tensor, torch.Tensor]:
     """A grid on [-2, 2]^dim and exp(-x^2) there, dim from 1 to 4."""
     x = grid_points(_SIDES[dim], dim)
     return x, bells(x)
-
-
-def gap_or_nan(gaps: Sequence[float]) -> np.ndarray:
-    """NaN where two networks agree exactly: a log axis has no 0."""
-    gaps = np.asarray(gaps, dtype=np.float64)
-    return np.where(gaps > 0, gaps, np.nan)
-
-
-def thinned(*columns: Sequence[float]) -> list[np.ndarray]:
-    """Arrays of one length without most of their entries where they are long; the first and the last stay."""
-    n = len(columns[0])
-    kept = np.unique(np.linspace(0, n - 1, min(n, _MOST_POINTS)).round().astype(np.int64))
-    return [np.asarray(column, dtype=np.float64)[kept] for column in columns]
-
-
-def draw_panels(explorer: Explorer, panels: Sequence[CurvePanel]) -> None:
-    """Move an explorer's `stacked_figure`; its axes grow."""
-    shown = []
-    for number, (panel, (x, y)) in enumerate(zip(panels, stacked_ranges(panels), strict=True), start=1):
-        name = "" if number == 1 else number
-        if x is not None:
-            explorer.grow(f"xaxis{name}", *x)
-        shown.append((0.1, 1.0) if y is None else explorer.grow(f"yaxis{name}", *y))
-        if panel.log_y:
-            explorer.figure.layout[f"yaxis{name}"].dtick = log_tick(panel, shown[-1])
-    explorer.figure.redraw(stacked_traces(panels, y_ranges=shown))

@@ -9,8 +9,8 @@ import torch
 from nbkit.device import random_generator
 from nbkit.errors import NbkitError
 from nbkit.explore.controls import Slider
-from nbkit.explore.descents import draw_panels
 from nbkit.explore.explorer import Explorer
+from nbkit.explore.stacked import draw_panels
 from nbkit.figures import Curve, CurvePanel, stacked_figure
 from nbkit.nets import RadialNet, approximate_affine, approximate_bounded, capture, n_radial_parameters
 

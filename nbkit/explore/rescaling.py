@@ -14,6 +14,7 @@ from nbkit.figures import (
     rescaling_traces,
 )
 from nbkit.nets import ACTIVATIONS, RadialActivation
+from nbkit.nets.rescaling import SHIFTED_FUNCTIONS
 
 __all__ = ["RadialFunctionsExplorer", "RescalingExplorer"]
 
@@ -26,7 +27,6 @@ _RADIAL = {
     "shifted sigmoid": "shifted_sigmoid",
     "identity": "identity",
 }
-_SHIFTED = "shifted_relu", "shifted_sigmoid"
 _ROUNDING = 1e-12
 _FINE = 41  # points on a line of the grid
 _HALF = 2.02  # half its side: no point has norm 1 exactly, where rounding decides what Step-ReLU keeps
@@ -95,7 +95,7 @@ class RescalingExplorer(Explorer):
 
 def _activation(name: str, shift: float) -> RadialActivation:
     h = _RADIAL[name]
-    return RadialActivation(h, shift=shift if h in _SHIFTED else None)
+    return RadialActivation(h, shift=shift if h in SHIFTED_FUNCTIONS else None)
 
 
 def _grid(shape: str) -> np.ndarray:

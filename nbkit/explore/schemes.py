@@ -7,6 +7,7 @@ import torch
 
 from nbkit.device import spawn_generators
 from nbkit.measure import conv_frequency_singular_values, conv_matrix
+from nbkit.measure.convolution import folded_kernel
 from nbkit.topology import Layer, biregular, magnitude_pruned
 from nbkit.weights import delta_orthogonal, eco, random_on_mask, soc
 
@@ -93,9 +94,8 @@ def frequency_values(scheme: str, kernel: torch.Tensor, size: int, dilation: int
     """The singular values of every frequency with circular padding, (n, n, c); of SOC those of the exponential."""
     if scheme != "SOC":
         return conv_frequency_singular_values(kernel, size, dilation=dilation).numpy()
-    taps = (torch.arange(kernel.shape[-1]) - kernel.shape[-1] // 2) * dilation % size
-    image = kernel.new_zeros(*kernel.shape[:2], size, size)
-    image[:, :, taps[:, None], taps] = kernel
+    middle = kernel.shape[-1] // 2 * dilation  # an exponential, unlike singular values, knows where the kernel stands
+    image = folded_kernel(kernel, (size, size), (dilation, dilation)).roll((-middle, -middle), dims=(2, 3))
     at_frequency = torch.fft.fft2(image).permute(2, 3, 0, 1)
     return torch.linalg.svdvals(torch.linalg.matrix_exp(at_frequency)).numpy()
 

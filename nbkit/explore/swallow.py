@@ -142,7 +142,7 @@ class SwallowExplorer(_Swallow):
             self.figure.layout.yaxis2.title.text = what
         self.grow("yaxis", frame["f"].min() - 0.35, frame["f"].max() + 0.35)
         self.grow("yaxis2", low, high)
-        self.figure.retitle(_title(frame, int((owners == frame["layer"] - 1).sum()), "of the points"))
+        self.figure.retitle(_title(frame, int((owners == frame["layer"] - 1).sum())))
 
 
 class DisksExplorer(_Swallow):
@@ -186,7 +186,7 @@ class DisksExplorer(_Swallow):
             self._task = frame["function"], frame["eps"]
             self.figure.update_layout(**disks_colours(frame["f"], frame["eps"]))
         self.figure.redraw(traces)
-        self.figure.retitle(_title(frame, int((frame["owners"] == frame["layer"] - 1).sum()), "of the points"))
+        self.figure.retitle(_title(frame, int((frame["owners"] == frame["layer"] - 1).sum())))
 
 
 @lru_cache(maxsize=20)
@@ -236,7 +236,7 @@ def _places(frame: dict, x: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray,
     return np.stack([np.where(held, carried - first, x), held], axis=1), "θ; across, where 1: s y", (-0.12, 1.12)
 
 
-def _title(frame: dict, n_taken: int, points: str) -> str:
+def _title(frame: dict, n_taken: int) -> str:
     layer, n_balls, error = frame["layer"], frame["n_balls"], f"|F − f| up to {frame['error']:.2g}"
     wanted = f"ε = {frame['eps']:g}".replace(" ", "\N{NO-BREAK SPACE}")
     if layer == n_balls:
@@ -245,4 +245,4 @@ def _title(frame: dict, n_taken: int, points: str) -> str:
         return f"{n_balls} layers{widths}: {error} {where}, below {wanted}"
     if not layer:
         return f"No ball yet: F is the affine L, {error}, and {wanted} is wanted"
-    return f"Layer {layer} of {n_balls} swallows {n_taken} {points}: {error}, and {wanted} is wanted"
+    return f"Layer {layer} of {n_balls} swallows {n_taken} of the points: {error}, and {wanted} is wanted"

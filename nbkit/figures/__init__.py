@@ -1,7 +1,8 @@
 """Pictures: arrays in, `plotly.graph_objects.Figure` out; knows no network and no widget."""
 
-from nbkit.figures.compress import compression_figure, compression_layout, compression_traces, matrix_row
+from nbkit.figures.compress import compression_figure, compression_layout, compression_traces
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
+from nbkit.figures.decay import METHODS, DecayView, decay_figure, decay_ranges, decay_traces
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
@@ -31,12 +32,14 @@ __all__ = [
     "FAMILY_COLOURS",
     "INK",
     "MAGNITUDE",
+    "METHODS",
     "PAPER",
     "Points",
     "SIGNED",
     "TRAINED_KINDS",
     "Curve",
     "CurvePanel",
+    "DecayView",
     "ReachPanel",
     "Spectrum",
     "Tiles",
@@ -51,6 +54,9 @@ __all__ = [
     "construction_steps",
     "curve_traces",
     "curves_figure",
+    "decay_figure",
+    "decay_ranges",
+    "decay_traces",
     "decision_trees_figure",
     "density_surface_figure",
     "disks_colours",
@@ -66,7 +72,6 @@ __all__ = [
     "log_tick",
     "matrices_figure",
     "matrix_figure",
-    "matrix_row",
     "operator_figure",
     "operator_layout",
     "operator_traces",

@@ -144,7 +144,7 @@ def matrix_row(
     """Pictures and frames of matrices side by side, number i about x = i + 1/2 and hanging down from y = 1.
 
     Args:
-        matrices: finite; a bool one in ink, others signed, each on its own scale.
+        matrices: finite, each on its own scale.
         blocks: (rows, columns) of the frame in the upper left corner of each; right of it entries are pale.
         largest: rows or columns that fill the height; sides go by square roots.
         axes: of the figure, such as ("x", "y2").

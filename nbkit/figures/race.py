@@ -56,7 +56,7 @@ def _traces(
     pairs = [values[(seeds == seed) & (x == side)] for seed in np.unique(seeds) for side in (0, 1)]
     ends = np.array([pair[0] if pair.size else np.nan for pair in pairs]).reshape(-1, 2)
     gaps = np.pad(ends, ((0, 0), (0, 1)), constant_values=np.nan).ravel()
-    told = {"text": [f"seed {seed}" for seed in seeds], "hovertemplate": "%{text}: %{y:.3g}<extra></extra>"}
+    told = np.array([f"seed {seed}" for seed in seeds])
     marks = np.array(list(_NETS.values()))[x]
     medians = np.array([np.median(arrived[x == side]) if (x == side).any() else np.nan for side in (0, 1)])
     medians[np.isinf(medians)] = np.nan
@@ -68,11 +68,11 @@ def _traces(
         ),
         go.Scatter(
             name="arrived", mode="markers", x=x[reached], y=values[reached], marker=size | {"symbol": list(marks[reached])},
-            text=np.array(told["text"])[reached], hovertemplate=told["hovertemplate"],
+            text=told[reached], hovertemplate="%{text}: %{y:.3g}<extra></extra>",
         ),
         go.Scatter(
             name="stalled", mode="markers", x=x[~reached], y=values[~reached], marker=size | {"symbol": "x", "color": INK},
-            text=np.array(told["text"])[~reached], hovertemplate="%{text}: not reached after %{y:.3g}<extra></extra>",
+            text=told[~reached], hovertemplate="%{text}: not reached after %{y:.3g}<extra></extra>",
         ),
         go.Scatter(
             name="median", mode="markers", x=[0, 1], y=medians, hovertemplate="median %{y:.3g}<extra></extra>",

@@ -48,7 +48,7 @@ def rescaling_figure(
             "turned grid": {"color": FAINT, "width": 0.8},
             f"{name}: turn, then activate": {"color": translucent(colour, 0.5), "width": 4.5},
             f"{name}: activate, then turn": {"color": INK, "width": 1},
-            f"{name}: difference": {"color": translucent("#D55E00", 0.6), "width": 1},
+            f"{name}: difference": {"color": translucent(FAMILY_COLOURS["sao"], 0.6), "width": 1},
         }
         for what, line in styles.items():
             figure.add_trace(go.Scatter(name=what, mode="lines", line=line, hoverinfo="skip"), 1, column)

@@ -93,19 +93,27 @@ def _by_frequency(who: str, kernel: object, size: object, dilation: object) -> t
     """(height, width, min(c_out, c_in)): the decomposed half, then its mirror image."""
     kernel = check_kernel(who, kernel).double()
     (height, width), spread = _check_pair(who, "size", size), _check_pair(who, "dilation", dilation)
-    c_out, c_in, *taps = kernel.shape
+    c_out, c_in = kernel.shape[:2]
     half = width // 2 + 1
     if not kernel.abs().sum().isfinite():
         raise NbkitError(f"{who}: the kernel's sum must fit into float64, but it overflows. Scale the weights down.")
     check_memory(who, 72 * c_out * c_in * height * half, lower="the channels or size")
-    rows, columns = (
-        torch.arange(k, device=kernel.device) * d % n for k, d, n in zip(taps, spread, (height, width), strict=True)
-    )
-    folded = kernel.new_zeros(c_out, c_in, height, taps[1]).index_add_(2, rows, kernel)
-    folded = kernel.new_zeros(c_out, c_in, height, width).index_add_(3, columns, folded)
+    folded = folded_kernel(kernel, (height, width), spread)
     values = _channel_values(torch.fft.rfft2(folded).permute(2, 3, 0, 1), (kernel != 0).any(3).any(2))
     mirrored = values[-torch.arange(height) % height][:, width - torch.arange(half, width)]
     return torch.cat([values, mirrored], dim=1)
+
+
+def folded_kernel(kernel: torch.Tensor, size: tuple[int, int], dilation: tuple[int, int]) -> torch.Tensor:
+    """The taps of a kernel (c_out, c_in, k, k) on an image, the first one in its corner; those that meet are added.
+
+    The Fourier transform of each pair of channels holds the matrices of all frequencies.
+    """
+    for axis, (n, d) in enumerate(zip(size, dilation, strict=True), start=2):
+        pixels = torch.arange(kernel.shape[axis], device=kernel.device) * d % n
+        wide = (*kernel.shape[:axis], n, *kernel.shape[axis + 1 :])
+        kernel = kernel.new_zeros(wide).index_add_(axis, pixels, kernel)
+    return kernel
 
 
 def _channel_values(matrices: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:

@@ -91,7 +91,7 @@ def cover_box(low: object, high: object, *, lipschitz: float, eps: float, max_ba
         start + (torch.arange(k, dtype=torch.float64) + 0.5) / k * (end - start)
         for start, end, k in zip(low, high, cells, strict=True)
     ]
-    centers = torch.stack(torch.meshgrid(axes, indexing="ij"), dim=-1).reshape(-1, len(cells))
+    centers = torch.cartesian_prod(*axes).reshape(-1, len(cells))
     return Cover(centers, torch.full((n_balls,), radius, dtype=torch.float64))
 
 
@@ -181,7 +181,7 @@ def grid_error(
     n_points = check_integer(who, "n_points", n_points, at_least=2)
     check_memory(who, 24 * len(low) * n_points ** len(low), lower="n_points")
     axes = [torch.linspace(start, end, n_points, dtype=torch.float64) for start, end in zip(low, high, strict=True)]
-    points = torch.stack(torch.meshgrid(axes, indexing="ij"), dim=-1).reshape(-1, len(axes))
+    points = torch.cartesian_prod(*axes).reshape(-1, len(axes))
     like = next(net.parameters(), points)
     try:
         with torch.no_grad():

@@ -56,8 +56,8 @@ class RadialNet(nn.Sequential):
         sizes = _sizes(widths, topology)
         depth = len(sizes) - 1
         check_memory("RadialNet", 8 * n_radial_parameters(sizes), lower="the widths")
-        masks = [np.ones((n_out, n_in)) for n_in, n_out in zip(sizes, sizes[1:], strict=False)]
-        masks = masks if topology is None else list(topology)
+        dense = (np.ones((n_out, n_in)) for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+        masks = list(dense if topology is None else topology)
         weights, biases = [], []
         for mask, generator in zip(masks, spawn_generators(seed, depth, who="RadialNet"), strict=True):
             weight = random_on_mask(mask, Uniform(1.0), seed=generator)

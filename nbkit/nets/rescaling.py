@@ -13,7 +13,7 @@ from torch import nn
 from nbkit.errors import NbkitError, check_choice, check_number, show
 from nbkit.nets.chain import chain
 
-__all__ = ["RADIAL_FUNCTIONS", "RadialActivation", "radial_modules", "read_radial"]
+__all__ = ["RADIAL_FUNCTIONS", "SHIFTED_FUNCTIONS", "RadialActivation", "radial_modules", "read_radial"]
 
 RADIAL_FUNCTIONS: Mapping[str, Callable[..., torch.Tensor]] = MappingProxyType(
     {
@@ -28,7 +28,9 @@ RADIAL_FUNCTIONS: Mapping[str, Callable[..., torch.Tensor]] = MappingProxyType(
 )
 """h(r) by name; the two shifted ones take their shift too."""
 
-_SHIFTED = "shifted_relu", "shifted_sigmoid"
+SHIFTED_FUNCTIONS = "shifted_relu", "shifted_sigmoid"
+"""Those of them that take a shift."""
+
 _PROBES = torch.cat([torch.zeros(1), torch.logspace(-6, 3, 500)]).double()[:, None]
 
 
@@ -64,9 +66,9 @@ class RadialActivation(nn.Module):
 
     def __init__(self, h: str | Callable[[torch.Tensor], torch.Tensor] = "squash", *, shift: float | None = None):
         super().__init__()
-        if shift is not None and not (isinstance(h, str) and h in _SHIFTED):
+        if shift is not None and not (isinstance(h, str) and h in SHIFTED_FUNCTIONS):
             raise NbkitError(
-                f"RadialActivation: shift belongs to {' and '.join(_SHIFTED)}, got {show(shift)} for {show(h)}. Leave it out."
+                f"RadialActivation: shift belongs to {' and '.join(SHIFTED_FUNCTIONS)}, got {show(shift)} for {show(h)}. Leave it out."
             )
         self.shift = None
         if callable(h):
@@ -75,7 +77,7 @@ class RadialActivation(nn.Module):
             return
         self.name = check_choice("RadialActivation", "h", h, RADIAL_FUNCTIONS)
         self.h = RADIAL_FUNCTIONS[h]
-        if h in _SHIFTED:
+        if h in SHIFTED_FUNCTIONS:
             self.shift = check_number("RadialActivation", "shift", 1.0 if shift is None else shift)
             self.h = partial(self.h, shift=self.shift)
 

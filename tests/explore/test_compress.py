@@ -9,10 +9,13 @@ import torch
 
 from nbkit.device import one_thread
 from nbkit.errors import NbkitError
-from nbkit.explore import CompressExplorer, DescentExplorer, LosslessExplorer, RaceExplorer, SparsityExplorer, descents
+from nbkit.explore import CompressExplorer, DescentExplorer, LosslessExplorer, RaceExplorer, SparsityExplorer
 from nbkit.explore.compress import typed_widths
-from nbkit.explore.descents import Lane, samples, thinned, typed_task
+from nbkit.explore.descents import Lane, samples, typed_task
+from nbkit.explore.stacked import thinned
 from nbkit.nets import RadialNet
+from nbkit.runs.radial_races import Race
+from nbkit.runs.radial_training import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -250,6 +253,6 @@ def test_a_matrix_of_few_weights_keeps_one():
 
 def test_samples_are_those_of_the_stored_runs():
     x, y = samples(2)
-    assert x.shape == (441, 2) and x.min() == -2 and x.max() == 2
+    assert x.shape == (441, 2) == (Race().side ** 2, 2) and -x.min() == x.max() == 2 == Race().half_width
     torch.testing.assert_close(y, torch.exp(-(x**2)))
-    assert descents.samples(1)[0].shape == (101, 1)
+    assert samples(1)[0].shape == (101, 1) == (Settings().line_points, 1)

@@ -126,13 +126,15 @@ def _columns(name: str) -> dict[str, np.ndarray]:
     return load_result(name).columns
 
 
-def _experiment_3(rates: str) -> float:
-    """Median seconds, full over compressed, Adam on the widths of the paper: at rate 0.01 (same), at its best each (tuned)."""
+def _experiment_3(rates: str) -> dict[float, float]:
+    """Median seconds, full over compressed, Adam on the widths of the paper, by the full network's rate.
+
+    The compressed network has the same rate, or each has its best one (tuned).
+    """
     table = _columns("radial_regimes")
     rows = (table["widths"] == "2-16-64-128-16-2") & (table["activation"] == "sigmoid") & (table["optimizer"] == "adam")
     rows &= (table["side"] == 21) & (table["half_width"] == 2) & (table["rates"] == rates)
-    (row,) = np.flatnonzero(rows & ((table["lr_full"] == 0.01) | (rates == "tuned")))
-    return float(table["seconds_ratio"][row])
+    return dict(zip(table["lr_full"][rows].tolist(), table["seconds_ratio"][rows].tolist(), strict=True))
 
 
 @_claim(
@@ -171,5 +173,7 @@ def experiment_2() -> str:
     "and 2.72 at the best of each. Optimiser, rate and samples of the paper are not known.",
 )
 def experiment_3() -> str:
-    assert f"{_experiment_3('tuned'):.2f}" == "2.72"
-    return f"{_experiment_3('same'):.2f}"
+    others, (tuned,) = _experiment_3("same"), _experiment_3("tuned").values()
+    ours = others.pop(0.01)
+    assert f"{min(others.values()):.2f} to {max(others.values()):.2f}, {tuned:.2f}" == "1.08 to 6.04, 2.72"
+    return f"{ours:.2f}"

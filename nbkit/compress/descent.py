@@ -23,7 +23,7 @@ def project(net: RadialNet, widths: Sequence[int]) -> None:
     Source:
         Radial networks, section 6 (the map Proj; there the learning rate is missing in W - eta grad).
     """
-    widths = _check(net, widths)
+    widths = _check("project", net, widths)
     with torch.no_grad():
         for linear, n_in, n_out in zip(net.linears, widths, widths[1:], strict=False):
             # on sparse wires `weight` is another at each look
@@ -35,8 +35,8 @@ def keep_projected(optimizer: torch.optim.Optimizer, net: RadialNet, widths: Seq
     """The optimizer, which from now on projects the network after each step.
 
     With plain gradient descent, or with heavy-ball momentum, from `Compression.transformed` it takes the steps of the
-    compressed network (Theorem 7), at any learning rates that both share. With Adam it does so too, as its steps are entry by entry; what Adam breaks is the
-    other half, that the original and the transformed network train alike.
+    compressed network (Theorem 7), at any learning rates that both share. With Adam it does so too, as its steps are
+    entry by entry; what Adam breaks is the other half, that the original and the transformed network train alike.
 
     Raises:
         NbkitError: what `project` refuses, no torch optimizer.
@@ -47,7 +47,7 @@ def keep_projected(optimizer: torch.optim.Optimizer, net: RadialNet, widths: Seq
         >>> net = found.transformed
         >>> sgd = keep_projected(torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9), net, found.widths)
     """
-    widths = _check(net, widths)
+    widths = _check("keep_projected", net, widths)
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise NbkitError(
             f"keep_projected: optimizer must be one of torch's, got {show(optimizer)}. Use torch.optim.SGD(...)."
@@ -56,21 +56,19 @@ def keep_projected(optimizer: torch.optim.Optimizer, net: RadialNet, widths: Seq
     return optimizer
 
 
-def _check(net: RadialNet, widths: Sequence[int]) -> tuple[int, ...]:
+def _check(who: str, net: RadialNet, widths: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(net, RadialNet):
-        raise NbkitError(
-            f"project: net must be a RadialNet, got {type(net).__name__}. Use RadialNet.from_modules(net)."
-        )
+        raise NbkitError(f"{who}: net must be a RadialNet, got {type(net).__name__}. Use RadialNet.from_modules(net).")
     if any({"weight", "bias"} - dict(linear.named_parameters()).keys() for linear in net.linears):
         raise NbkitError(
-            "project: net must hold a weight and a bias in each Linear, got one that computes its weight or has no bias. "
+            f"{who}: net must hold a weight and a bias in each Linear, got one that computes its weight or has no bias. "
             "Use RadialNet.from_modules(net)."
         )
-    widths = check_integers("project", "widths", widths, at_least=1)
+    widths = check_integers(who, "widths", widths, at_least=1)
     own = net.widths
     fits = len(widths) == len(own) and all(narrow <= n for narrow, n in zip(widths, own, strict=True))
     if not fits or (widths[0], widths[-1]) != (own[0], own[-1]):
         raise NbkitError(
-            f"project: widths must be reduced widths of {own}, got {widths}. Use reduced_widths(net.widths)."
+            f"{who}: widths must be reduced widths of {own}, got {widths}. Use reduced_widths(net.widths)."
         )
     return widths

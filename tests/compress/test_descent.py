@@ -186,15 +186,18 @@ def test_on_sparse_wires_blocks_are_zeroed_too():
 )
 def test_widths_that_do_not_fit_are_refused(widths):
     net, _, _ = net_and_data("squash")
-    with pytest.raises(NbkitError, match="project: .*widths must be"):
+    with pytest.raises(NbkitError, match="^project: .*widths must be"):
         project(net, widths)
-    with pytest.raises(NbkitError, match="project: .*widths must be"):
+    with pytest.raises(NbkitError, match="^keep_projected: .*widths must be"):
         keep_projected(torch.optim.SGD(net.parameters()), net, widths)
 
 
 def test_only_a_radial_network_is_projected():
-    with pytest.raises(NbkitError, match="project: net must be a RadialNet, got Linear. Use RadialNet.from_modules"):
-        project(torch.nn.Linear(2, 2), (2, 2))
+    net, said = torch.nn.Linear(2, 2), "net must be a RadialNet, got Linear. Use RadialNet.from_modules"
+    with pytest.raises(NbkitError, match=f"^project: {said}"):
+        project(net, (2, 2))
+    with pytest.raises(NbkitError, match=f"^keep_projected: {said}"):
+        keep_projected(torch.optim.SGD(net.parameters()), net, (2, 2))
 
 
 def _without_bias(net):

@@ -2,7 +2,6 @@
 
 from nbkit.figures.compress import compression_figure, compression_layout, compression_traces
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
-from nbkit.figures.decay import METHODS, DecayView, decay_figure, decay_ranges, decay_traces
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
@@ -32,14 +31,12 @@ __all__ = [
     "FAMILY_COLOURS",
     "INK",
     "MAGNITUDE",
-    "METHODS",
     "PAPER",
     "Points",
     "SIGNED",
     "TRAINED_KINDS",
     "Curve",
     "CurvePanel",
-    "DecayView",
     "ReachPanel",
     "Spectrum",
     "Tiles",
@@ -54,9 +51,6 @@ __all__ = [
     "construction_steps",
     "curve_traces",
     "curves_figure",
-    "decay_figure",
-    "decay_ranges",
-    "decay_traces",
     "decision_trees_figure",
     "density_surface_figure",
     "disks_colours",

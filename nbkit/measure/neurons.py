@@ -11,7 +11,7 @@ from nbkit.errors import NbkitError, check_number, show
 from nbkit.measure.density import entries_above
 from nbkit.measure.reach import reachability
 from nbkit.nets import FullSkipNet, SkipLayer, SkipNet
-from nbkit.nets.penalties import check_norm
+from nbkit.nets.penalties import neuron_sides
 from nbkit.topology import EdgeLayer, Layer, Topology
 
 __all__ = ["active_neurons", "dead_neurons", "neuron_groups", "neuron_norms", "thresholded"]
@@ -35,9 +35,7 @@ def neuron_norms(layer: SkipLayer, *, norm: int = 2) -> torch.Tensor:
     Source:
         Parhi, Wolf & Nowak 2021, section 2.
     """
-    who = "neuron_norms"
-    check_norm(who, norm)
-    return _norms(who, layer, norm)
+    return _norms("neuron_norms", layer, norm)
 
 
 def active_neurons(layer: SkipLayer, threshold: float = 1e-3) -> torch.Tensor:
@@ -104,23 +102,15 @@ def thresholded(
     """
     who = "thresholded"
     _check_net(who, net)
-    if between and (skips or not net.between):
+    if not between:
+        return _topology(who, _steps(net), threshold, skips=skips)
+    matrices = net.between
+    if skips or not matrices:
         got = "skips=True" if skips else "a network of one layer"
         raise NbkitError(
             f"{who}: between must meet neurons behind neurons and no skips, got {got}. Leave between or skips away."
         )
-    steps = [(matrix, None, 0) for matrix in net.between] if between else _steps(net)
-    masks = []
-    for matrix, skip, n_handed_on in steps:
-        mask = entries_above(who, "every weight matrix", matrix, threshold)
-        if skips and skip is not None:
-            mask = torch.cat([mask, entries_above(who, "every skip", skip, threshold)], dim=1)
-        if skips and n_handed_on:
-            behind = mask.new_zeros(n_handed_on, mask.shape[1])
-            behind[:, -n_handed_on:].fill_diagonal_(True)
-            mask = torch.cat([mask, behind])
-        masks.append(mask)
-    return Topology([_wires(mask, f"|weight| > {threshold:g}") for mask in masks])
+    return _topology(who, [(matrix, None, 0) for matrix in matrices], threshold, skips=False)
 
 
 def dead_neurons(net: SkipNet | FullSkipNet, threshold: float = 1e-3) -> tuple[torch.Tensor, ...]:
@@ -133,7 +123,7 @@ def dead_neurons(net: SkipNet | FullSkipNet, threshold: float = 1e-3) -> tuple[t
         NbkitError: as `thresholded`.
     """
     _check_net("dead_neurons", net)
-    wires = thresholded(net, threshold, skips=True)
+    wires = _topology("dead_neurons", _steps(net), threshold, skips=True)
     counts = net.n_neurons if isinstance(net, SkipNet) else [len(bias) for bias in net.biases]
     places = range(1, len(wires), 2 if isinstance(net, SkipNet) else 1)
     alive = [reachability(wires, 0, place).any(dim=0) & reachability(wires, place).any(dim=1) for place in places]
@@ -143,13 +133,8 @@ def dead_neurons(net: SkipNet | FullSkipNet, threshold: float = 1e-3) -> tuple[t
 def _norms(who: str, layer: object, norm: int = 2) -> torch.Tensor:
     if not isinstance(layer, SkipLayer):
         raise NbkitError(f"{who}: layer must be a SkipLayer, got {show(layer)}. Take one of net.layers.")
-    out = torch.linalg.vector_norm(layer.V.detach(), norm, dim=0, dtype=torch.float64)
-    norms = out * torch.linalg.vector_norm(layer.W.detach(), dim=1, dtype=torch.float64)
-    if not norms.isfinite().all():
-        raise NbkitError(
-            f"{who}: the weights must be finite, got NaN or infinite ones. Look at a network from before it diverged."
-        )
-    return norms
+    out, into = neuron_sides(who, layer, norm)
+    return out * into
 
 
 def _same_direction(who: str, layer: SkipLayer, active: torch.Tensor, cosine: float) -> np.ndarray:
@@ -182,6 +167,22 @@ def _steps(net: SkipNet | FullSkipNet) -> list[tuple[torch.Tensor, torch.Tensor 
     n_in = first.shape[1]
     middle = [(matrix, skip, n_in) for matrix, skip in zip(net.A, others, strict=True)]
     return [(first, None, n_in), *middle, (net.V, net.C, 0)]
+
+
+def _topology(
+    who: str, steps: list[tuple[torch.Tensor, torch.Tensor | None, int]], threshold: float, *, skips: bool
+) -> Topology:
+    layers = []
+    for matrix, skip, n_handed_on in steps:
+        mask = entries_above(who, "every weight matrix", matrix, threshold)
+        if skips and skip is not None:
+            mask = torch.cat([mask, entries_above(who, "every skip", skip, threshold)], dim=1)
+        if skips and n_handed_on:
+            behind = mask.new_zeros(n_handed_on, mask.shape[1])
+            behind[:, -n_handed_on:].fill_diagonal_(True)
+            mask = torch.cat([mask, behind])
+        layers.append(_wires(mask, f"|weight| > {threshold:g}"))
+    return Topology(layers)
 
 
 def _wires(mask: torch.Tensor, description: str) -> Layer:

@@ -72,25 +72,29 @@ def balanced(net: SkipNet, *, norm: int = 1) -> SkipNet:
     Source:
         Grandvalet 1998, cited by Parhi, Wolf & Nowak 2021, section 1.
     """
-    layers = _layers("balanced", net)
-    check_norm("balanced", norm)
-    return SkipNet.of([_balanced(layer, norm) for layer in layers])
+    return SkipNet.of([_balanced(layer, norm) for layer in _layers("balanced", net)])
 
 
-def check_norm(who: str, norm: object) -> None:
-    """Refuse what is neither 1 nor 2.
+@torch.no_grad()
+def neuron_sides(who: str, layer: SkipLayer, norm: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """|v_k|_norm and |w_k|_2 of each neuron, float64 (K,) each.
 
     Raises:
-        NbkitError: any other value.
+        NbkitError: a norm that is neither 1 nor 2, or parameters that are not finite.
     """
     if isinstance(norm, bool) or norm not in (1, 2):
         raise NbkitError(f"{who}: norm must be 1 or 2, got {norm!r}. Use 1 for (2), 2 for weight decay.")
+    if not all(parameter.isfinite().all() for parameter in layer.parameters()):
+        raise NbkitError(
+            f"{who}: the weights must be finite, got NaN or infinite ones. Look at a network from before it diverged."
+        )
+    out = torch.linalg.vector_norm(layer.V, norm, dim=0, dtype=torch.float64)
+    return out, torch.linalg.vector_norm(layer.W, dim=1, dtype=torch.float64)
 
 
 @torch.no_grad()
 def _balanced(layer: SkipLayer, norm: int) -> SkipLayer:
-    out = torch.linalg.vector_norm(layer.V, norm, dim=0, dtype=torch.float64)
-    into = torch.linalg.vector_norm(layer.W, dim=1, dtype=torch.float64)
+    out, into = neuron_sides("balanced", layer, norm)
     scale = torch.where((out > 0) & (into > 0), out.sqrt() / into.sqrt(), 1.0)
     weights = layer.V / scale, layer.W * scale[:, None], layer.b * scale
     return SkipLayer(*(weight.to(layer.V.dtype) for weight in weights), layer.C.clone(), layer.c0.clone())

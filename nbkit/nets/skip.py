@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from nbkit.device import as_tensor, check_memory, spawn_generators
 from nbkit.errors import NbkitError, check_integer, check_integers, show
 from nbkit.weights import Uniform
 
-__all__ = ["FullSkipNet", "SkipLayer", "SkipNet", "neuron_counts"]
+__all__ = ["FullSkipNet", "SkipLayer", "SkipNet", "full_counts", "neuron_counts"]
 
 
 class SkipLayer(nn.Module):
@@ -99,13 +99,14 @@ class SkipNet(nn.Module):
         """
         net = cls.__new__(cls)
         nn.Module.__init__(net)
-        if not layers or not all(isinstance(layer, SkipLayer) for layer in layers):
+        made = list(layers) if isinstance(layers, Iterable) else []
+        if not made or not all(isinstance(layer, SkipLayer) for layer in made):
             raise NbkitError(
                 f"SkipNet.of: layers must be SkipLayers, at least one, got {show(layers)}. "
                 "Write [SkipLayer(V, W, b, C, c0)]."
             )
-        net.layers = nn.ModuleList(layers)
-        ends = [(layer.W.shape[1], layer.V.shape[0]) for layer in layers]
+        net.layers = nn.ModuleList(made)
+        ends = [(layer.W.shape[1], layer.V.shape[0]) for layer in made]
         if any(here[1] != there[0] for here, there in zip(ends, ends[1:], strict=False)):
             raise NbkitError(
                 f"SkipNet.of: layers must chain, got widths in and out {ends}. "
@@ -166,13 +167,7 @@ class FullSkipNet(nn.Module):
         self, n_in: int, n_neurons: Sequence[int], n_out: int, *, seed: int | np.random.Generator | None = 0
     ) -> None:
         super().__init__()
-        n_in = check_integer("FullSkipNet", "n_in", n_in, at_least=1)
-        n_out = check_integer("FullSkipNet", "n_out", n_out, at_least=1)
-        counts = check_integers("FullSkipNet", "n_neurons", n_neurons, at_least=1)
-        n_weights = sum(here * there for here, there in zip(counts, counts[1:], strict=False)) + sum(counts) * (
-            n_in + 1
-        )
-        check_memory("FullSkipNet", 8 * n_weights, lower="n_neurons")
+        n_in, counts, n_out = full_counts("FullSkipNet", n_in, n_neurons, n_out)
         *hidden, last = spawn_generators(seed, len(counts) + 1, who="FullSkipNet")
         made = [(_born((k, n_in), draw), _born((k,), draw)) for k, draw in zip(counts, hidden, strict=True)]
         pairs = zip(counts, counts[1:], hidden[1:], strict=False)
@@ -225,6 +220,22 @@ def neuron_counts(
     n_weights = sum(k * (here + there + 1) for k, here, there in zip(counts, widths, widths[1:], strict=False))
     check_memory(who, 8 * n_nets * n_weights, lower="widths or n_neurons")
     return widths, counts
+
+
+def full_counts(
+    who: str, n_in: int, n_neurons: Sequence[int], n_out: int, *, n_nets: int = 1
+) -> tuple[int, tuple[int, ...], int]:
+    """Checked d_0, (K_1, ..., K_L) and d_L of `n_nets` fully connected networks that fit into memory.
+
+    Raises:
+        NbkitError: as `FullSkipNet`.
+    """
+    n_in = check_integer(who, "n_in", n_in, at_least=1)
+    n_out = check_integer(who, "n_out", n_out, at_least=1)
+    counts = check_integers(who, "n_neurons", n_neurons, at_least=1)
+    between = sum(here * there for here, there in zip(counts, counts[1:], strict=False))
+    check_memory(who, 8 * n_nets * (between + sum(counts) * (n_in + 1)), lower="n_neurons")
+    return n_in, counts, n_out
 
 
 def _born(shape: tuple[int, ...], generator: np.random.Generator) -> torch.Tensor:

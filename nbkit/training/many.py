@@ -91,10 +91,10 @@ def descend_many(
     path = None if checkpoint is None else Path(checkpoint)
     runs = _Runs(nets, x, y, penalties, max_steps, lr, final_lr, every)
     if path is not None and path.exists():
-        runs.step = load_checkpoint(path, nets, runs.optimizer, runs.facts)
+        runs.resume(path)
     while True:
         yield (record := runs.record())
-        if record.step == runs.max_steps or None not in record.diverged:
+        if record.step >= runs.max_steps or None not in record.diverged:
             return
         for _ in range(min(every - record.step % every, runs.max_steps - record.step)):
             runs.take_step()
@@ -127,10 +127,18 @@ class _Runs:
         on_cuda = like.device.type == "cuda"
         rate = torch.tensor(self.lr, device=like.device) if on_cuda else self.lr  # a graph reads its rate from memory
         self.optimizer = torch.optim.Adam(nets.parameters(), lr=rate, fused=True, capturable=on_cuda)
-        self._history = like.new_full((every, nets.n_runs), math.nan)
+        self._history = like.new_full((min(every, self.max_steps), nets.n_runs), math.nan)
         self._n_seen, self._diverged = 0, [None] * nets.n_runs
         self._losses, self._advance = None, self._captured if on_cuda else self._plain
         self._graph, self._n_plain = None, 0
+
+    def resume(self, path: Path) -> None:
+        before = {name: values.clone() for name, values in self.nets.state_dict().items()}
+        try:
+            self.step = load_checkpoint(path, self.nets, self.optimizer, self.facts)
+        except NbkitError:
+            self.nets.load_state_dict(before)  # a checkpoint of other widths has some tensors that fit
+            raise
 
     def take_step(self) -> None:
         self._set_rate()
@@ -167,15 +175,15 @@ class _Runs:
 
     def _captured(self) -> None:
         """The first steps as they are, so that everything exists; then one is recorded, and replayed from then on."""
-        if self._graph is not None:
-            self._graph.replay()
+        if self._n_plain < _PLAIN_STEPS:
+            self._n_plain += 1
+            self._plain()
             return
-        self._plain()
-        self._n_plain += 1
-        if self._n_plain == _PLAIN_STEPS:
+        if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            with torch.cuda.graph(self._graph):  # recorded, not run
                 self._plain()
+        self._graph.replay()
 
     def _set_rate(self) -> None:
         if self.final_lr == self.lr:
@@ -191,7 +199,7 @@ class _Runs:
 
 def _samples(nets, x: object, y: object, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """x (n, d_0) and y (d_L, n) where the networks are."""
-    x, y = (as_tensor("descend_many", name, values).to(like) for name, values in (("x", x), ("y", y)))
+    x, y = (as_tensor("descend_many", name, values).to(like, copy=True) for name, values in (("x", x), ("y", y)))
     y = y[:, None] if y.ndim == 1 else y
     n_in, n_out = nets.ends
     if x.ndim != 2 or x.shape[1] != n_in or not len(x) or tuple(y.shape) != (len(x), n_out):

@@ -13,7 +13,7 @@ from nbkit.nets import SkipNet
 
 __all__ = ["PiecewiseLinear", "connecting_spline", "piecewise_linear", "weight_rtv2"]
 
-_ROUNDING = 1e-12  # a change of slope below this share of all of them is rounding
+_ROUNDING = 1e-12  # a change of slope below this share of the slopes that are added up is rounding
 _FAR = 1e100  # nothing bends beyond: there W x - b cannot be told from W x
 _BLOCK = 2**20  # (point, neuron) pairs looked at together
 _NAMES = ("V", "W", "b", "C", "c0")
@@ -109,9 +109,12 @@ def piecewise_linear(net: SkipNet, *, tolerance: float = 1e-9) -> PiecewiseLinea
     who = "piecewise_linear"
     tolerance = check_number(who, "tolerance", tolerance, above=0.0)
     knots, slopes, at_zero = np.empty(0), np.ones((1, 1)), np.zeros(1)
-    for weights in _weights(who, net):
-        knots, slopes, at_zero = _through(who, weights, knots, slopes, at_zero)
-    return _cleaned(knots, slopes[:, 0], (0.0, float(at_zero[0])), tolerance)
+    for layer in _weights(who, net):
+        V, W, _, C, _ = layer
+        steepest = np.abs(slopes).max(axis=0)
+        knots, slopes, at_zero = _through(who, layer, knots, slopes, at_zero)
+        size = np.abs(V) @ (np.abs(W) @ steepest) + np.abs(C) @ steepest  # of what is added up, before it cancels
+    return _cleaned(knots, slopes[:, 0], (0.0, float(at_zero[0])), tolerance, size)
 
 
 def weight_rtv2(net: SkipNet) -> float:
@@ -173,14 +176,14 @@ def connecting_spline(x: object, y: object) -> PiecewiseLinear:
         slopes = np.diff(y) / np.diff(x)
     if not np.isfinite(slopes).all():
         raise NbkitError(f"{who}: slopes must be finite, got infinity between two x. Scale x up or y down.")
-    return _cleaned(x[1:-1], slopes, (float(x[0]), float(y[0])), 0.0)
+    return _cleaned(x[1:-1], slopes, (float(x[0]), float(y[0])), 0.0, np.abs(slopes).max())
 
 
 def _through(
-    who: str, weights: list[np.ndarray], knots: np.ndarray, slopes: np.ndarray, at_zero: np.ndarray
+    who: str, layer: list[np.ndarray], knots: np.ndarray, slopes: np.ndarray, at_zero: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Knots (m,), slopes (m + 1, d_in) and value at 0 (d_in,) of the nodes before a layer -> of those behind it."""
-    V, W, b, C, c0 = weights
+    V, W, b, C, c0 = layer
     points, values, slopes = _anchored(knots, slopes, 0.0, at_zero)
     check_memory(who, 64 * len(points) * (len(V) + W.shape[1]), lower="n_neurons or the depth")
     first, changes = C @ slopes[0], np.diff(slopes, axis=0) @ C.T
@@ -241,11 +244,11 @@ def _anchored(
     return points, np.concatenate([below, np.zeros_like(slopes[:1]), above]) + y0, slopes
 
 
-def _cleaned(knots: np.ndarray, slopes: np.ndarray, anchor: tuple[float, float], tolerance: float) -> PiecewiseLinear:
-    changes = np.diff(slopes)
-    rounding = _ROUNDING * (np.abs(changes).sum() + np.abs(slopes[:1]).sum())
-    knots, changes = _merged(knots, changes, tolerance)
-    real = np.abs(changes) > rounding
+def _cleaned(
+    knots: np.ndarray, slopes: np.ndarray, anchor: tuple[float, float], tolerance: float, size: float
+) -> PiecewiseLinear:
+    knots, changes = _merged(knots, np.diff(slopes), tolerance)
+    real = np.abs(changes) > _ROUNDING * size
     return PiecewiseLinear(knots[real], slopes[0] + np.append(0.0, np.cumsum(changes[real])), anchor)
 
 

@@ -143,7 +143,7 @@ def _same_direction(who: str, layer: SkipLayer, active: torch.Tensor, cosine: fl
     check_memory(who, 16 * len(inner) ** 2, lower="the number of active neurons: raise threshold")
     if len(inner) < 2:
         return np.zeros(len(inner), dtype=np.int64)
-    tree = linkage(torch.nn.functional.normalize(inner, dim=1).numpy(), "complete")
+    tree = linkage((inner / torch.linalg.vector_norm(inner, dim=1, keepdim=True)).numpy(), "complete")
     return fcluster(tree, np.sqrt(2 - 2 * cosine) + _ROUNDING, "distance") - 1
 
 

@@ -88,6 +88,10 @@ def descend_many(
     """
     every = check_integer("descend_many", "every", every, at_least=1)
     checkpoint_every = check_integer("descend_many", "checkpoint_every", checkpoint_every, at_least=1)
+    if not isinstance(checkpoint, (str, Path, type(None))):
+        raise NbkitError(
+            f"descend_many: checkpoint must be the path of an .npz file, got {show(checkpoint)}. Write it as text."
+        )
     path = None if checkpoint is None else Path(checkpoint)
     runs = _Runs(nets, x, y, penalties, max_steps, lr, final_lr, every)
     if path is not None and path.exists():

@@ -44,7 +44,9 @@ _HOME = {
     "DescentExplorer": "descent",
     "LosslessExplorer": "lossless",
     "RaceExplorer": "race",
+    "SplineExplorer": "spline",
     "SparsityExplorer": "sparse",
+    "DecayExplorer": "decay",
 }
 
 __all__ = sorted(_HOME)

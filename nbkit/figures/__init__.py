@@ -2,6 +2,7 @@
 
 from nbkit.figures.compress import compression_figure, compression_layout, compression_traces
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
+from nbkit.figures.decay import METHODS, DecayView, decay_figure, decay_ranges, decay_traces
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
@@ -20,6 +21,7 @@ from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
 from nbkit.figures.sparsity import sparsity_figure, sparsity_layout, sparsity_traces
 from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
+from nbkit.figures.spline import SplineView, spline_figure, spline_ranges, spline_traces
 from nbkit.figures.stacked import CurvePanel, log_tick, stacked_figure, stacked_ranges, stacked_traces
 from nbkit.figures.swallow import disks_colours, disks_figure, disks_traces, swallow_figure, swallow_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
@@ -31,14 +33,17 @@ __all__ = [
     "FAMILY_COLOURS",
     "INK",
     "MAGNITUDE",
+    "METHODS",
     "PAPER",
     "Points",
     "SIGNED",
     "TRAINED_KINDS",
     "Curve",
     "CurvePanel",
+    "DecayView",
     "ReachPanel",
     "Spectrum",
+    "SplineView",
     "Tiles",
     "block_adjacency_figure",
     "circle_figure",
@@ -51,6 +56,9 @@ __all__ = [
     "construction_steps",
     "curve_traces",
     "curves_figure",
+    "decay_figure",
+    "decay_ranges",
+    "decay_traces",
     "decision_trees_figure",
     "density_surface_figure",
     "disks_colours",
@@ -86,6 +94,9 @@ __all__ = [
     "spectra_traces",
     "spectrum_figure",
     "spectrum_traces",
+    "spline_figure",
+    "spline_ranges",
+    "spline_traces",
     "stacked_figure",
     "stacked_ranges",
     "stacked_traces",

@@ -44,6 +44,7 @@ _HOME = {
     "DescentExplorer": "descent",
     "LosslessExplorer": "lossless",
     "RaceExplorer": "race",
+    "BalanceExplorer": "balance",
     "SplineExplorer": "spline",
     "SparsityExplorer": "sparse",
     "DecayExplorer": "decay",

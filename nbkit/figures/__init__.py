@@ -1,5 +1,6 @@
 """Pictures: arrays in, `plotly.graph_objects.Figure` out; knows no network and no widget."""
 
+from nbkit.figures.balance import BalanceView, balance_figure, balance_ranges, balance_traces
 from nbkit.figures.compress import compression_figure, compression_layout, compression_traces
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.decay import METHODS, DecayView, decay_figure, decay_ranges, decay_traces
@@ -38,6 +39,7 @@ __all__ = [
     "Points",
     "SIGNED",
     "TRAINED_KINDS",
+    "BalanceView",
     "Curve",
     "CurvePanel",
     "DecayView",
@@ -45,6 +47,9 @@ __all__ = [
     "Spectrum",
     "SplineView",
     "Tiles",
+    "balance_figure",
+    "balance_ranges",
+    "balance_traces",
     "block_adjacency_figure",
     "circle_figure",
     "circle_traces",

@@ -213,7 +213,7 @@ def _relu_bends(points: np.ndarray, h: np.ndarray, s: np.ndarray) -> tuple[np.nd
         The slopes at -inf (K,); changes at the points (m, K); where the crossings are (n,), of which column (n,), and
         the change of slope there (n,).
     """
-    sign = np.sign(np.concatenate([np.where(s[:1] != 0, -s[:1], h[:1]), h, np.where(s[-1:] != 0, s[-1:], h[-1:])]))
+    sign = np.sign(np.concatenate([-s[:1], h, s[-1:]]))
     here = sign[1:-1]
     before = (here > 0) | ((here == 0) & (sign[:-2] > 0))
     after = (here > 0) | ((here == 0) & (sign[2:] > 0))
@@ -223,8 +223,6 @@ def _relu_bends(points: np.ndarray, h: np.ndarray, s: np.ndarray) -> tuple[np.nd
     slope = s[piece, column]
     with np.errstate(divide="ignore", over="ignore"):
         crossing = points[near] - h[near, column] / slope
-    lowest, highest = np.append(-np.inf, points), np.append(points, np.inf)
-    crossing = np.clip(crossing, lowest[piece], highest[piece])
     turn = sign[piece + 1, column] * slope
     kept = np.abs(crossing) < _FAR
     return (sign[0] > 0) * s[0], after * s[1:] - before * s[:-1], crossing[kept], column[kept], turn[kept]

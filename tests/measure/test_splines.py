@@ -71,7 +71,7 @@ def exact_bends(net: SkipNet) -> dict[Fraction, Fraction]:
 
 
 @pytest.mark.parametrize("widths", WIDTHS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, n_neurons=st.integers(1, 4))
 def test_knots_and_slopes_are_the_exact_rational_ones(widths, seed, n_neurons):
     net = on_a_coarse_grid(widths, n_neurons, seed)
@@ -181,15 +181,24 @@ def test_what_only_touches_zero_or_rests_on_it_is_seen_right():
     assert piecewise_linear(ramp).knots.tolist() == [0] and piecewise_linear(ramp).slopes.tolist() == [0, 1]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("side", [1, -1])
 @pytest.mark.parametrize("tiny", [0.0, 1e-30, 1e-300, 5e-324])
-def test_dead_neurons_with_knots_far_away_spoil_nothing(tiny):
-    net = shallow([1, 1, 1], [1, tiny, -tiny], [0.25, 0.5, -0.75], c0=0.125)
-    deeper = SkipNet.of([*net.layers, SkipLayer([[1.0]], [[1.0]], [1.0], [[1.0]], [0.0])])
+def test_dead_neurons_with_knots_far_away_spoil_nothing(tiny, side):
+    net = shallow([1, 1, 1], [side, side * tiny, -side * tiny], [0.25, 0.5, -0.75], c0=0.125)
+    deeper = SkipNet.of([*net.layers, SkipLayer([[1.0, 1.0]], [[1.0], [-1.0]], [1.0, -1.5], [[1.0]], [0.0])])
     x = np.linspace(-3, 3, 601)
-    for each in (net, deeper):
+    for each, knots in ((net, [0.25]), (deeper, [0.375, 0.875])):
         f = piecewise_linear(each)
         assert f(x) == pytest.approx(forward(each, x), abs=1e-14)
-        assert f.rtv2 == pytest.approx(1 if each is net else 2.0)
+        where, change = f.visible_knots()
+        assert np.sort(side * where) == pytest.approx(knots) and change == pytest.approx([1] * len(knots))
+
+
+def test_many_pairs_of_knots_and_neurons_are_taken_in_blocks():
+    net = SkipNet((1, 2, 1), 1100, seed=0).double()  # 1101 x 1100 > 2^20
+    f, x = piecewise_linear(net), np.linspace(-3, 3, 201)
+    assert f(x) == pytest.approx(forward(net, x), rel=1e-11, abs=1e-8)
 
 
 def test_thousands_of_neurons_each_have_their_knot():
@@ -212,6 +221,8 @@ def test_evaluation_keeps_the_shape_and_goes_straight_on():
     assert f([[-1, 0], [1, 9]]).tolist() == [[5, 4], [5, 6]] and f(3).shape == () and f([]).shape == (0,)
     assert f.values.tolist() == [4, 6] and f.changes.tolist() == [2, -1] and f.rtv2 == 3
     assert np.isnan(f([np.nan])).all()
+    far = PiecewiseLinear(np.array([-1e12]), np.array([0.0, 1.0]), (0.0, 0.1))
+    assert far([-0.3]) == pytest.approx([-0.2], abs=1e-15)  # summed from the anchor, not from the knot
 
 
 def test_visible_knots_are_counted_together_and_only_where_it_bends():

@@ -46,8 +46,11 @@ _HOME = {
     "RaceExplorer": "race",
     "BalanceExplorer": "balance",
     "SplineExplorer": "spline",
+    "ThresholdExplorer": "threshold",
+    "WidthsExplorer": "widths",
     "SparsityExplorer": "sparse",
     "DecayExplorer": "decay",
+    "PaperDecayExplorer": "paper_decay",
 }
 
 __all__ = sorted(_HOME)

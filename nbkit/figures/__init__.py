@@ -10,6 +10,7 @@ from nbkit.figures.growth import circle_figure, circle_traces, length_figure, le
 from nbkit.figures.isometry import construction_figure, construction_layout, construction_steps, pipeline_figure
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.operator import operator_figure, operator_layout, operator_traces
+from nbkit.figures.paper_decay import PaperDecayView, paper_decay_figure, paper_decay_traces
 from nbkit.figures.race import race_figure
 from nbkit.figures.radial import (
     radial_functions_figure,
@@ -26,8 +27,16 @@ from nbkit.figures.spline import SplineView, spline_figure, spline_ranges, splin
 from nbkit.figures.stacked import CurvePanel, log_tick, stacked_figure, stacked_ranges, stacked_traces
 from nbkit.figures.swallow import disks_colours, disks_figure, disks_traces, swallow_figure, swallow_traces
 from nbkit.figures.template import FAMILY_COLOURS, INK, MAGNITUDE, PAPER, SIGNED, wrapped_title
+from nbkit.figures.threshold import (
+    ThresholdView,
+    threshold_axes,
+    threshold_figure,
+    threshold_ranges,
+    threshold_traces,
+)
 from nbkit.figures.tiles import Tiles, tiles_figure, tiles_layout, tiles_traces
 from nbkit.figures.trained import TRAINED_KINDS, Points, trained_figure, trained_traces
+from nbkit.figures.widths import WidthsView, widths_figure, widths_ranges, widths_traces
 from nbkit.figures.wiring import wiring_axes, wiring_figure, wiring_traces
 
 __all__ = [
@@ -36,6 +45,7 @@ __all__ = [
     "MAGNITUDE",
     "METHODS",
     "PAPER",
+    "PaperDecayView",
     "Points",
     "SIGNED",
     "TRAINED_KINDS",
@@ -46,7 +56,9 @@ __all__ = [
     "ReachPanel",
     "Spectrum",
     "SplineView",
+    "ThresholdView",
     "Tiles",
+    "WidthsView",
     "balance_figure",
     "balance_ranges",
     "balance_traces",
@@ -82,6 +94,8 @@ __all__ = [
     "operator_figure",
     "operator_layout",
     "operator_traces",
+    "paper_decay_figure",
+    "paper_decay_traces",
     "pipeline_figure",
     "radial_functions_figure",
     "radial_functions_traces",
@@ -107,11 +121,18 @@ __all__ = [
     "stacked_traces",
     "swallow_figure",
     "swallow_traces",
+    "threshold_axes",
+    "threshold_figure",
+    "threshold_ranges",
+    "threshold_traces",
     "tiles_figure",
     "tiles_layout",
     "tiles_traces",
     "trained_figure",
     "trained_traces",
+    "widths_figure",
+    "widths_ranges",
+    "widths_traces",
     "wiring_axes",
     "wiring_figure",
     "wiring_traces",

@@ -2,7 +2,6 @@
 const page = `<div class="nbkit-title"></div><div class="nbkit-columns"></div><div class="nbkit-middle"><div class="nbkit-rows"></div>
 <div class="nbkit-box"><canvas tabindex="0" role="application" data-lm-suppress-shortcuts="true"></canvas></div></div>
 <div class="nbkit-says" aria-live="polite"></div>`;
-
 function render({ model, el }) {
   el.classList.add('nbkit-matrix');
   el.innerHTML = page;
@@ -12,7 +11,6 @@ function render({ model, el }) {
   let bytes = new Uint8Array(0), bits = true, rows = 0, columns = 0, image = null, pixels = null;
   let zoom = 1, left = 0, top = 0;                      // entries per box: the view's corner, in entries
   let cursor = null, drag = null, frame = 0, timer = 0, sent = 0;
-
   const read = i => bits ? (bytes[i >> 3] >> (7 - (i & 7))) & 1 : bytes[i], value = (row, column) => read(row * columns + column);
   function unpack() {
     const data = model.get('data'), size = model.get('shape'), lut = model.get('colours');
@@ -102,8 +100,7 @@ function render({ model, el }) {
     left += px / before.x * (1 - zoom / to); top += py / before.y * (1 - zoom / to); zoom = to;
     repaint();
   }
-  const reset = () => { zoom = 1; left = top = 0; repaint(); };
-  const listen = (name, does) => canvas.addEventListener(name, does);
+  const reset = () => { zoom = 1; left = top = 0; repaint(); }, listen = (name, does) => canvas.addEventListener(name, does);
   listen('wheel', event => {
     if (zoom === 1 && event.deltaY > 0) return;         // nothing left to zoom out of: the page scrolls
     event.preventDefault(); zoomed(Math.exp(-event.deltaY / 300), ...inside(event)); point(entry(event));
@@ -116,8 +113,7 @@ function render({ model, el }) {
     }
     point(entry(event)); if (drag) repaint();
   });
-  listen('pointerup', () => { drag = null; });
-  listen('pointerleave', () => { if (!drag) point(null); });
+  listen('pointerup', () => { drag = null; }); listen('pointerleave', () => { if (!drag) point(null); });
   listen('dblclick', event => { reset(); point(entry(event)); });
   listen('keydown', event => {
     const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
@@ -143,8 +139,7 @@ function render({ model, el }) {
   part('box').style.cssText = `width: ${model.get('width')}px; aspect-ratio: ${model.get('width')} / ${model.get('height')}`;
   fit.observe(canvas);
   const heard = [['change:frame', refresh], ['change:lit_row', repaint], ['change:lit_column', repaint]];
-  heard.forEach(pair => model.on(...pair));
-  refresh();
+  heard.forEach(pair => model.on(...pair)); refresh();
   return () => { fit.disconnect(); clearTimeout(timer); cancelAnimationFrame(frame); heard.forEach(pair => model.off(...pair)); };
 }
-export default { render };
+export default { initialize: hear, render };

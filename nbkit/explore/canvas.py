@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import anywidget
 import numpy as np
 import traitlets
 
 from nbkit.errors import NbkitError, check_integer
+from nbkit.explore.hearing import HEAR, Hearing
 from nbkit.figures.arrays import as_matrix, encode_png, is_binary
 from nbkit.figures.template import CARD, FAINT, INK, MAGNITUDE, palette
 
@@ -31,7 +31,7 @@ _CSS = f"""
 """
 
 
-class MatrixCanvas(anywidget.AnyWidget):
+class MatrixCanvas(Hearing):
     """A matrix on a canvas; its static twin is `nbkit.figures.matrix_figure`.
 
     The pointer or the arrow keys read an entry; wheel or + and - zoom about it, dragging moves, a double click or 0
@@ -48,7 +48,7 @@ class MatrixCanvas(anywidget.AnyWidget):
         NbkitError: not a matrix of 0 and 1 or of uint8, a size that is no integer of at least 40.
     """
 
-    _esm = Path(__file__).with_name("canvas.js").read_text(encoding="utf-8")
+    _esm = HEAR + Path(__file__).with_name("canvas.js").read_text(encoding="utf-8")
     _css = _CSS
     data = traitlets.Bytes(b"").tag(sync=True)
     shape = traitlets.Tuple((0, 0)).tag(sync=True)
@@ -100,11 +100,11 @@ class MatrixCanvas(anywidget.AnyWidget):
         """
         picture = self._picture(matrix)
         with self.hold_sync():
-            self.set_trait("frame", self.frame + 1)
             for name, value in picture.items():
                 self.set_trait(name, value)
             if title is not None:
                 self.title = title
+            self.set_trait("frame", self.frame + 1)  # last: a page that asks meanwhile must not have it too early
 
     def png(self) -> bytes:
         """The matrix as a PNG, entries enlarged so that the longer side has at least 480 px.

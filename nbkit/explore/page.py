@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import anywidget
+from nbkit.explore.hearing import HEAR, Hearing
 
 __all__ = ["Page"]
 
 
-class Page(anywidget.AnyWidget):
+class Page(Hearing):
     """An invisible strip as wide as the picture; it tells plotly when the width changes and does as it is told."""
 
-    _esm = """
+    _esm = (
+        HEAR
+        + """
     function save(name, href) { const a = document.createElement('a'); a.href = href; a.download = name; a.click(); }
-    export default { render({model, el}) {
+    export default { initialize: hear, render({model, el}) {
       let width = 0, timer;
       const watch = new ResizeObserver(([entry]) => {
         if (entry.contentRect.width === width || !entry.contentRect.width) return;
@@ -34,6 +36,7 @@ class Page(anywidget.AnyWidget):
       return () => { watch.disconnect(); model.off('msg:custom', obey); };
     } };
     """
+    )
     _css = """
     .nbkit-explorer { width: 100%; box-sizing: border-box; }
     .nbkit-explorer .nbkit-word { font-size: 11px; letter-spacing: .06em; text-transform: uppercase; opacity: .65;

@@ -6,10 +6,13 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
+import traitlets
 
+from nbkit.explore.hearing import HEAR, Hearing
 from nbkit.figures.template import TITLE_LINE_PX, wrapped_title
 
 __all__ = ["Picture"]
@@ -24,17 +27,24 @@ _CONFIG = {
 }
 
 
-class Picture(go.FigureWidget):
+class Picture(Hearing, go.FigureWidget):
     """A FigureWidget made of `figure`; every line has an empty twin, which `hold` fills.
 
     The twins come after the figure's own traces, so that `data[i]` stays what it was.
+
+    What is sent before a view can draw is lost to it. So the page is told of a picture once it is made, and each view,
+    once drawn, asks for what it has missed.
     """
+
+    _esm = HEAR + Path(__file__).with_name("picture.js").read_text(encoding="utf-8")
+    _plotly = traitlets.Unicode().tag(sync=True)  # plotly's script
+    _is_made = False
 
     def __init__(self, figure: go.Figure, *, lock: threading.RLock, ghosts: bool, height: int) -> None:
         figure = go.Figure(figure)
         lines = [i for i, trace in enumerate(figure.data) if trace.type == "scatter" and not trace.fill]
         self._sources = lines if ghosts else []
-        self._first_ghost, self._guard, self._unseen = len(figure.data), lock, False
+        self._first_ghost, self._guard = len(figure.data), lock
         self._extents: dict[str, tuple[float, float]] = {}
         self._assigned: dict[str, tuple[float, float]] = {}
         self._grown: set[str] = set()
@@ -43,10 +53,15 @@ class Picture(go.FigureWidget):
         figure.add_traces([_ghost(figure.data[i]) for i in self._sources])
         figure.update_layout(autosize=True, width=None, height=figure.layout.height or height, uirevision="kept")
         super().__init__(figure)
+        self._told: set[str] = set()  # what traces may have where a view drew them: it must be taken away by name
         self._made = {axis: self.layout[axis].range for axis in self.layout if axis[1:5] == "axis"}
-        self._config = _CONFIG
-        self.observe(self._view_came, "_view_count")
-        self.observe(self._view_spoke, "_js2py_traceDeltas")
+        self._config, self._plotly, self._is_made = _CONFIG, str(go.FigureWidget._esm), True
+        self.refresh()
+        self.open()
+
+    def open(self) -> None:
+        if self._is_made:
+            super().open()
 
     @property
     def has_ghosts(self) -> bool:
@@ -108,6 +123,7 @@ class Picture(go.FigureWidget):
 
     def refresh(self) -> None:
         """Say again what is drawn to whoever opens the picture from here on; plotly says it only when made."""
+        self._told |= {key for trace in self._data for key in trace}
         self._widget_layout, self._widget_data = deepcopy(self._layout_obj._props), deepcopy(self._data)
 
     def plain(self) -> go.Figure:
@@ -120,22 +136,10 @@ class Picture(go.FigureWidget):
         with self._guard:
             super()._handle_msg(msg)
 
-    def _view_came(self, change: dict[str, Any]) -> None:
-        # What was drawn before a page had loaded plotly is lost to it, and a reloaded page shows the picture as it was
-        # made. A view reports itself before or after it can draw: say all now, and again at its first answer.
-        if (change["new"] or 0) > (change["old"] or 0):
-            self._unseen = True
-            self._say_all()
-
-    def _view_spoke(self, change: dict[str, Any]) -> None:
-        if change["new"] and self._unseen:
-            self._unseen = False
-            self._say_all()
-
     def _say_all(self) -> None:
-        keys = {key for trace in self._data for key in trace} - {"type", "uid"}
+        self._told |= {key for trace in self._data for key in trace}
         self._send_update_msg(
-            {key: [trace.get(key) for trace in self._data] for key in sorted(keys)},
+            {key: [trace.get(key) for trace in self._data] for key in sorted(self._told - {"type", "uid"})},
             {key: value for key, value in self._layout.items() if key not in _FIXED},
             list(range(len(self._data))),
         )

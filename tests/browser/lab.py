@@ -23,8 +23,8 @@ __all__ = ["LabServer", "Notebook", "find_chromium", "launch_chromium", "write_n
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_S, RUN_S, STEP_S = 60.0, 180.0, 15.0
 NOTIFICATIONS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-# What anywidget says of a script that took more than two seconds to load, as happens on a busy machine; it is used all
-# the same once it is there. That every picture is painted is asserted by itself.
+# What anywidget says of a script that took more than two seconds to load, as happens on a busy machine: to its model it
+# passes no message on from then. Ours hear all the same, which has a test of its own.
 SLOW_START = "[anywidget] Failed to initialize model"
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "

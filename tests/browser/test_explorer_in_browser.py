@@ -1,6 +1,7 @@
 """The explorer engine where it paints: drags, keys, errors, interrupts, re-runs, widths, downloads."""
 
 import csv
+import json
 import os
 import statistics
 import sys
@@ -39,6 +40,10 @@ LINE = "document.querySelectorAll('.js-plotly-plot .scatterlayer .js-line').leng
 STATUS = "document.querySelector('.nbkit-status')?.textContent"
 PICTURES = "document.querySelectorAll('.js-plotly-plot')"
 PRESSES, RERUNS = 21, 5
+# Each script that a widget brings takes longer to load than anywidget waits, two seconds.
+STALL = """() => { const make = URL.createObjectURL; URL.createObjectURL = blob => {
+    if (blob.type === 'text/javascript') for (const end = performance.now() + 2300; performance.now() < end;);
+    return make.call(URL, blob); }; }"""
 
 
 BARE = """bare = go.FigureWidget([go.Scatter(y=[0, 1])], {"yaxis.range": [0, 110], "height": 420, "width": 900})
@@ -253,3 +258,24 @@ def test_what_was_drawn_before_the_page_could_paint_is_there_after_a_reload(lab,
     notebook.evaluate("async () => { await jupyterapp.commands.execute('docmanager:save'); }")
     notebook.page.reload()
     notebook.wait_for("document.querySelector('.js-plotly-plot')?.data?.[0]?.name === '77'", 60)
+
+
+def test_a_page_too_busy_to_load_in_time_still_shows_what_the_controls_say(open_notebook):
+    notebook = open_notebook(["from nbkit import explore", "cone = explore.ConeExplorer(); cone"])
+    notebook.run_cell(0)
+    notebook.evaluate(STALL)
+    notebook.run_cell(1)
+    for settings in ({}, {"family": "X-Net Cayley", "depth": 5}):
+        told = notebook.python(
+            f"import json; cone.set(**{settings}); cone.settle(); traces = cone.figure.data; print(json.dumps("
+            "[cone.figure.layout.title.text, cone.canvases['reach'].title, [len(trace.x) for trace in traces]]))"
+        )
+        notebook.wait_for(
+            f"""JSON.stringify([document.querySelector('.js-plotly-plot')._fullLayout.title.text,
+            document.querySelector('.nbkit-title').textContent,
+            document.querySelector('.js-plotly-plot').data.map(trace => trace.x.length)]) === JSON.stringify({json.dumps(told)})""",
+            60,
+        )
+    assert notebook.page.locator('.modebar-btn[data-title^="Share"]').count() == 0
+    with notebook.page.expect_download(timeout=20_000):
+        notebook.python("cone._page.save('cone.csv', 'x', 'text/csv')")

@@ -101,6 +101,7 @@ def piecewise_linear(net: SkipNet, *, tolerance: float = 1e-9) -> PiecewiseLinea
         Parhi, Wolf & Nowak 2021, Theorem 1; the knots are exact refinement, ours.
 
     Example:
+        >>> from nbkit.nets import SkipLayer
         >>> net = SkipNet.of([SkipLayer([[1.0, -1.0]], [[1.0], [2.0]], [0.0, 2.0], [[0.0]], [0.0])])
         >>> f = piecewise_linear(net)
         >>> f.knots, f.slopes, f.rtv2

@@ -38,6 +38,7 @@ _SIGNS = {"circle": "●", "square": "■", "diamond": "◆"}
 _REACH = 1.5  # the fit's axis ends there: what a network says at birth is far outside
 _LEAST = 1e-4  # where logarithmic axes end
 _PANEL_PX = 190
+_MOST_POINTS = 100  # of a density's curve
 
 
 def _nothing() -> np.ndarray:
@@ -201,14 +202,23 @@ def _density_traces() -> list[go.Scatter]:
 def _densities(view: DecayView, colour: str) -> list[dict[str, object]]:
     there = [name for name in _MATRICES if name in view.densities and len(view.steps)]
     ends = [view.densities[name][-1] for name in there]
+    kept = _evenly(view.steps)
     lines = [
-        {"x": view.steps if name in there else _nothing(), "y": view.densities.get(name, _nothing()),
+        {"x": view.steps[kept] if name in there else _nothing(), "y": view.densities[name][kept] if name in there else _nothing(),
          "line": {"color": colour}, "marker": {"color": colour}}
         for name in _MATRICES
     ]  # fmt: skip
     places = label_places(ends, [np.array([0.0, 1.05])], inside=True, height=_PANEL_PX)
     last = view.steps[-1:].repeat(len(there))
     return [*lines, {"x": last, "y": places, "text": [f" {name}" for name in there], "textfont": {"color": colour}}]
+
+
+def _evenly(steps: np.ndarray) -> np.ndarray:
+    """Which of many steps are drawn: they stand evenly on a logarithmic axis, the last among them."""
+    if len(steps) <= _MOST_POINTS:
+        return np.arange(len(steps))
+    wanted = np.geomspace(steps[0], steps[-1], _MOST_POINTS)
+    return np.unique(np.searchsorted(steps, wanted).clip(max=len(steps) - 1))
 
 
 def _spectrum_traces() -> list[go.Scatter]:

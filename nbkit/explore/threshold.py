@@ -127,7 +127,7 @@ class _Training(Course):
             "n_weights": (n_stand, sum(matrix.numel() for matrix in matrices)),
             "n_dead": tuple(int(one.sum()) for one in dead),
             "n_inputs": int(reachability(wires).any(dim=1).sum()),
-            "error": (errors_after_cuts(net, self.x, self.y[:, None], [0.0, threshold])),
+            "error": errors_after_cuts(net, self.x, self.y[:, None], [0.0, threshold]),
         } | self.status
 
 
@@ -171,5 +171,5 @@ def _title(frame: dict) -> str:
     before, after = frame["error"]
     return (
         f"{told}: above {frame['now']:.2g} stand {stand} of {n_weights} weights, {sum(frame['n_dead'])} of {n_neurons} "
-        f"neurons are dead; the cut takes MSE from {before:.1g} to {after:.1g}"
+        f"neurons are dead; MSE {before:.1g} uncut, {after:.1g} cut"
     )

@@ -27,12 +27,12 @@ class BalanceExplorer(Explorer):
             Text("w", "into it, w", "3, 4"),
             Slider("bias", "bias b", -5.0, 5.0, 0.5, value=0.0),
         ],
-        "rescaling": [LogSlider("scale", "factor a", low=0.1, high=10.0, value=1.0)],
+        "rescaling": [LogSlider("scale", "factor a", low=0.1, high=10.0, value=1.0, steps_per_decade=100)],
     }
     presets = {
         "lopsided": {"v": "1, -2", "w": "3, 4", "scale": 2.0},
-        "(2) least": {"v": "1, -2", "w": "3, 4", "scale": 0.6**0.5},
-        "decay least": {"v": "1, -2", "w": "3, 4", "bias": 0.0, "scale": 0.2**0.25},
+        "(2) least": {"v": "1, -2", "w": "3, 4", "scale": 10**-0.11},
+        "decay least": {"v": "1, -2", "w": "3, 4", "bias": 0.0, "scale": 10**-0.17},
         "one output": {"v": "-2", "w": "3, 4"},
         "with a bias": {"v": "1, -2", "w": "3, 4", "bias": 5.0},
     }

@@ -12,9 +12,10 @@ from nbkit.nets import SkipNets
 from nbkit.training import descend_many
 from nbkit.weights import Uniform
 
-__all__ = ["METHOD_KEYS", "Course", "grid_samples", "nets_born_small"]
+__all__ = ["METHOD_KEYS", "STRENGTHS", "Course", "grid_samples", "nets_born_small"]
 
 METHOD_KEYS = {look.text: method for method, look in METHODS.items()}  # as offered -> as `descend_many` has it
+STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1)  # few, so that a training is met again
 _LR, _FALL = 1e-2, 100  # Adam's rate at first, and by how much it falls: jitter of its size would hide small weights
 
 

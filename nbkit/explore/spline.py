@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from nbkit.errors import NbkitError
-from nbkit.explore.controls import Choice, LogSlider, Slider, Text
-from nbkit.explore.course import METHOD_KEYS, Course, grid_samples, nets_born_small
+from nbkit.explore.controls import Choice, Slider, Text
+from nbkit.explore.course import METHOD_KEYS, STRENGTHS, Course, grid_samples, nets_born_small
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import METHODS, SplineView, spline_figure, spline_ranges, spline_traces
 from nbkit.measure import active_neurons, connecting_spline, piecewise_linear, weight_rtv2
@@ -33,7 +33,7 @@ class SplineExplorer(Explorer):
         ],
         "penalty": [
             Choice("method", "method", tuple(METHOD_KEYS)),
-            LogSlider("strength", "strength λ", low=1e-5, high=1e-1, value=1e-3, steps_per_decade=4),
+            Slider("strength", "strength λ", values=STRENGTHS, value=1e-3),
         ],
         "training": [
             Slider("scale", "born in ±s, s", values=(0.1, 0.3, 1.0), value=0.3),

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.func import functional_call, vmap
 
-from nbkit.explore.controls import Choice, LogSlider, Slider
-from nbkit.explore.course import METHOD_KEYS, Course, grid_samples, nets_born_small
+from nbkit.explore.controls import Choice, Slider
+from nbkit.explore.course import METHOD_KEYS, STRENGTHS, Course, grid_samples, nets_born_small
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import METHODS, ThresholdView, threshold_axes, threshold_figure, threshold_ranges, threshold_traces
 from nbkit.measure import dead_neurons, density_above, reachability, thresholded
@@ -19,6 +19,7 @@ __all__ = ["ThresholdExplorer", "errors_after_cuts"]
 
 _N_INPUTS, _BOTTLENECK = 2, 4
 _THRESHOLDS = np.logspace(-6, 0, 61)
+_OFFERED = tuple(float(f"{lead}e{power}") for power in range(-6, 0) for lead in (1, 2, 5)) + (1.0,)
 _CUT = ("V", "W", "C")
 _LEAST = 1e-16  # a mean squared error of 0 has no place on a log axis
 
@@ -29,12 +30,12 @@ class ThresholdExplorer(Explorer):
     groups = {
         "training": [
             Choice("method", "method", tuple(METHOD_KEYS)),
-            LogSlider("strength", "strength λ", low=1e-4, high=1e-1, value=3e-3, steps_per_decade=4),
+            Slider("strength", "strength λ", values=STRENGTHS, value=3e-3),
             Slider("n_neurons", "neurons K", values=(8, 16, 32, 48), value=32),
             Slider("seed", "seed", 0, 9, value=0),
             Slider("steps", "Adam's steps", values=(1000, 3000, 10_000), value=3000),
         ],
-        "cut": [LogSlider("threshold", "threshold", low=1e-6, high=1.0, value=1e-3, steps_per_decade=10)],
+        "cut": [Slider("threshold", "threshold", values=_OFFERED, value=1e-3)],
     }
     presets = {
         "paper's 1e-3": {"method": "(2)", "threshold": 1e-3},
@@ -159,7 +160,7 @@ def _alive(wires: Topology) -> list[np.ndarray]:
 def _names(net: SkipNet) -> list[str]:
     names = [f"inputs<br>{net.widths[0]}"]
     for place, (k, width) in enumerate(zip(net.n_neurons, net.widths, strict=False), start=1):
-        names += [f"neurons + skip<br>{k} + {width}", f"nodes<br>{net.widths[place]}"]
+        names += [f"neurons<br>{k} + {width} skips", f"nodes<br>{net.widths[place]}"]
     return [*names[:-1], f"output<br>{net.widths[-1]}"]
 
 
@@ -171,5 +172,5 @@ def _title(frame: dict) -> str:
     before, after = frame["error"]
     return (
         f"{told}: above {frame['now']:.2g} stand {stand} of {n_weights} weights, {sum(frame['n_dead'])} of {n_neurons} "
-        f"neurons are dead; MSE {before:.1g} uncut, {after:.1g} cut"
+        f"neurons are dead; MSE {before:.2g} uncut, {after:.2g} cut"
     )

@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from nbkit.explore.controls import Choice, LogSlider, Slider
-from nbkit.explore.course import Course, grid_samples, nets_born_small
+from nbkit.explore.controls import Choice, Slider
+from nbkit.explore.course import STRENGTHS, Course, grid_samples, nets_born_small
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import METHODS, WidthsView, widths_figure, widths_ranges, widths_traces
 from nbkit.measure import neuron_groups
@@ -38,7 +38,7 @@ class WidthsExplorer(Explorer):
             Slider("scale", "born in ±s, s", values=(0.1, 0.3, 1.0), value=0.3),
         ],
         "training": [
-            LogSlider("strength", "strength λ", low=1e-4, high=1e-1, value=1e-2, steps_per_decade=4),
+            Slider("strength", "strength λ", values=STRENGTHS, value=1e-2),
             Slider("steps", "Adam's steps", values=(1000, 2000, 5000, 10_000), value=2000),
         ],
     }

@@ -139,7 +139,7 @@ def _functions(view: BalanceView, shown: Mapping[str, tuple[float, float]]) -> l
         for place in range(_MOST_OUTPUTS):
             y = outputs[place] if place < len(outputs) else _nothing()
             drawn.append({"x": view.line[: y.size], "y": y})
-    names = ["outside: as before", "inside"] if view.line.size else []
+    names = ["outside", "inside"] if view.line.size else []
     low, high = shown["yaxis2"]
     label = {
         "x": np.full(len(names), shown["xaxis2"][0]), "y": np.linspace(high, low, 9)[1 : 1 + len(names)],

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,9 @@ _turn = None  # the lock that is held
 
 NOTEBOOK_CELL_SECONDS = 120
 N_PROCESSES = 3  # browser tests mostly wait, so that two cores have work for three
-# What takes longest begins first; then files in their order.
-LONG = (
-    "test_real_explorers_in_browser.py",
-    "test_every_notebook.py",
-    "test_every_explorer.py",
-    "test_explorer_in_browser.py",
-)
+# What takes longest begins first; then the notebooks' cells; then files in their order.
+EACH_BY_ITSELF = "test_every_notebook.py"  # a third of all the work
+LONG = ("test_real_explorers_in_browser.py", "test_every_explorer.py", EACH_BY_ITSELF, "test_explorer_in_browser.py")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -55,7 +52,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _rank(item: pytest.Item) -> int:
-    return LONG.index(item.path.name) if item.path.name in LONG else len(LONG)
+    if item.path.name in LONG:
+        return LONG.index(item.path.name)
+    return len(LONG) + (item.path.suffix != ".ipynb")
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays in one process, which makes its fixtures once; only of the longest each test is given out by itself."""
+    if config.option.dist != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if EACH_BY_ITSELF in nodeid else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # around the timeout: waiting does not count

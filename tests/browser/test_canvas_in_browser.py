@@ -1,10 +1,14 @@
 """The canvas in a real browser: the hovered entry is the array's and the painted one, keys work, and it is fast."""
 
+import os
 import statistics
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from .lab import Notebook, write_notebook
 
 MATRIX = "(numpy.arange(30 * 50).reshape(30, 50) * 37 % 251).astype('uint8')"
 SHOW = f"""import numpy
@@ -56,13 +60,24 @@ STOPWATCH = """() => {
   }; }"""
 
 
+@pytest.fixture(scope="module")
+def desk(chromium, lab, tmp_path_factory):
+    """One notebook for the tests that look at one canvas; `shown` makes it anew."""
+    path = write_notebook(lab.folder / "canvas.ipynb", [SHOW])
+    pictures = Path(os.environ.get("NBKIT_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
+    notebook = Notebook(chromium, lab, path, pictures, width=1500, height=1000)
+    yield notebook
+    notebook.close()
+
+
 @pytest.fixture
-def shown(open_notebook):
-    notebook = open_notebook([SHOW])
-    notebook.run_all()
-    notebook.wait_for("document.querySelector('.nbkit-matrix canvas')?.width > 100")
-    notebook.wait_for("document.querySelector('.nbkit-title').textContent === 'Thirty by fifty'")
-    return notebook
+def shown(desk):
+    desk.page.set_viewport_size({"width": 1500, "height": 1000})
+    desk.page.mouse.move(0, 0)
+    desk.run_all()
+    desk.wait_for("document.querySelector('.nbkit-matrix canvas')?.width > 100")
+    desk.wait_for("document.querySelector('.nbkit-title').textContent === 'Thirty by fifty'")
+    return desk
 
 
 def hovered(notebook):

@@ -135,7 +135,7 @@ class SkipNets(_Nets):
         for place, (inner, outer, skip, rows, active, back) in reversed(list(enumerate(layers))):
             torch.bmm(slope, active, out=outer.grad)
             torch.bmm(slope, rows[:, 1:].mT, out=skip.grad)
-            _through_relu(torch.bmm(slope.mT, outer, out=back), active)
+            _through_relu(_backwards(slope, outer, out=back), active)
             inner.grad.copy_(torch.bmm(rows[:, :-1], back).mT)
             if place:
                 slope = torch.baddbmm(torch.bmm(skip[:, :, :-1].mT, slope), inner[:, :, 1:].mT, back.mT)
@@ -211,7 +211,7 @@ class FullSkipNets(_Nets):
         losses, slope = gap.square().mean(dim=(1, 2)), gap * (2 / y.numel())
         torch.bmm(slope, active, out=self.outer.grad)
         torch.bmm(slope, past.mT, out=self.skip.grad)
-        torch.bmm(slope.mT, self.outer, out=self._back[-1])
+        _backwards(slope, self.outer, out=self._back[-1])
         for place in reversed(range(len(self.inner))):
             back = _through_relu(self._back[place], self._active[place])
             self.inner[place].grad.copy_(torch.bmm(into, back).mT)
@@ -234,6 +234,11 @@ def _side(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Two parameters side by side, a vector as one column."""
     columns = [part.detach().unsqueeze(1) if part.ndim == 1 else part.detach() for part in (left, right)]
     return torch.cat(columns, dim=1)
+
+
+def _backwards(slope: torch.Tensor, outer: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+    """slope^T outer; for one output it is no sum, and many times faster without bmm."""
+    return (torch.mul if slope.shape[1] == 1 else torch.bmm)(slope.mT, outer, out=out)
 
 
 def _through_relu(gradient: torch.Tensor, active: torch.Tensor) -> torch.Tensor:

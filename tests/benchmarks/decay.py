@@ -15,7 +15,7 @@ from nbkit.training import descend_many
 
 from .wires import Ratio, seconds, slope, tell
 
-STEPS = 20  # between two records; a busy machine's turns are longer
+STEPS = 20  # between two records
 
 Nets = SkipNets | FullSkipNets
 

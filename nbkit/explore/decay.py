@@ -92,7 +92,7 @@ class DecayExplorer(Explorer):
         self.figure.redraw([_changes(*pair) for pair in zip(traces, self._drawn, strict=True)])
         self._drawn = traces
         self.figure.retitle(_title(frame))
-        self.canvases["between"].show(frame["between"], f"|A⁽²⁾|, sorted by norm; largest entry {frame['largest']:.3g}")
+        self.canvases["between"].show(frame["between"], f"|A⁽²⁾| sorted, largest {frame['largest']:.2g}")
 
 
 _VIEW = ("method", "targets", "outputs", "steps", "densities", "spectra", "born", "bound", "norms")

@@ -117,7 +117,7 @@ def _matrix(epoch: int, net: str, method: str) -> dict:
     blocks = np.zeros((chosen["row"].max() + 1, chosen["column"].max() + 1))
     blocks[chosen["row"], chosen["column"]] = chosen["value"]
     top = blocks.max()
-    words = f"|A⁽²⁾| at epoch {at:,}, λ = {chosen['lambda'][0]:g}, largest of each block; largest of all {top:.2g}"
+    words = f"|A⁽²⁾| at epoch {at:,}, λ = {chosen['lambda'][0]:g}, its blocks' largest, of all {top:.2g}"
     return {"between": (blocks * (255 / (top or 1.0)) + 0.5).astype(np.uint8), "told": words}
 
 

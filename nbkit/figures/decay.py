@@ -224,7 +224,7 @@ def _evenly(steps: np.ndarray) -> np.ndarray:
 def _spectrum_traces() -> list[go.Scatter]:
     lines = [_line(one.text, one.colour, one.marker) for one in METHODS.values()]
     bound = go.Scatter(name="bound", mode="lines", line={"color": INK, "width": 1.4, "dash": "dash"}, hoverinfo="skip")
-    return [_line("at birth", FAINT, width=1.4), *lines, bound, _text("spectrum labels", "middle right")]
+    return [_line("at birth", FAINT, width=1.4), *lines, bound, _text("spectrum labels", "middle left")]
 
 
 def _spectra(view: DecayView) -> list[dict[str, object]]:
@@ -239,7 +239,11 @@ def _spectra(view: DecayView) -> list[dict[str, object]]:
     there = [METHODS[method] for method in METHODS if method in view.spectra]
     names = [*(f"{_SIGNS[look.marker]} {look.text}" for look in there), "— at birth"]
     labels = _corner(
-        [0.6] * len(names), _ladder(len(names)), names, [*(look.colour for look in there), INK], len(there) > 0
+        [view.bound + 0.42] * len(names),
+        [10 * height for height in _ladder(len(names))],  # falling curves pass below on the left
+        names,
+        [*(look.colour for look in there), INK],
+        len(there) > 0,
     )
     bound = np.full(2 if view.bound else 0, view.bound + 0.5)
     return [

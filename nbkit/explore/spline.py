@@ -52,7 +52,7 @@ class SplineExplorer(Explorer):
         figure = spline_figure(SplineView())
         self.height = figure.layout.height
         self.figure = self.figure_widget(figure)
-        self._samples = None
+        self._about = None
 
     def stream(
         self, *, n_points: int, data_seed: int, values: str, method: str, strength: float, scale: float, steps: int
@@ -60,14 +60,16 @@ class SplineExplorer(Explorer):
         """Function, knots and RTV^2 after every few steps, from where the training is to its end."""
         y = typed_values(values)
         training = _training(y or (n_points, data_seed), strength, scale, steps)
+        key = METHOD_KEYS[method]
         while not training.is_over:
-            yield training.frame(METHOD_KEYS[method])
+            yield training.frame(key)
             yield from training.go_on()
-        yield training.frame(METHOD_KEYS[method])
+        yield training.frame(key)
 
     def draw(self, frame: dict) -> None:
-        if self._samples is None or not np.array_equal(frame["samples"], self._samples):
-            self._samples = frame["samples"]
+        about = frame["samples"].tolist(), frame["n_steps"]
+        if self._about != about:
+            self._about = about
             self.figure.forget_axes()  # other data ask for other axes
         view = SplineView(**{name: frame[name] for name in SplineView.__dataclass_fields__})
         shown = {axis: self.grow(axis, *ends) for axis, ends in spline_ranges(view).items()}
@@ -136,6 +138,7 @@ class _Training(Course):
             "line": last[method]["line"],
             "knots": last[method]["knots"],
             "steps": self.steps[: len(seen)],
+            "n_steps": self.n_steps,
             "n_knots": {each: np.array([one[each]["knots"].shape[1] for one in seen]) for each in METHODS},
             "n_neurons": np.array([one[method]["n_neurons"] for one in seen]),
             "rtv2": {each: np.array([one[each]["rtv2"] for one in seen]) for each in METHODS},

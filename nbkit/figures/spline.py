@@ -31,7 +31,7 @@ class SplineView:
         samples: (2, N) x ascending and y, which the connecting spline joins.
         line: (2, m) corners of the function's graph.
         knots: (2, k) its knots that count.
-        steps: (t,) at which the rest was counted.
+        steps: (t,) at which the rest was counted, of n_steps in all.
         n_knots: method -> (t,) knots that count.
         n_neurons: (t,) active neurons of the chosen method.
         rtv2: method -> (t,) total variation of the slope.
@@ -44,6 +44,7 @@ class SplineView:
     line: np.ndarray = field(default_factory=lambda: np.empty((2, 0)), kw_only=True)
     knots: np.ndarray = field(default_factory=lambda: np.empty((2, 0)), kw_only=True)
     steps: np.ndarray = field(default_factory=_nothing, kw_only=True)
+    n_steps: int = field(default=1, kw_only=True)
     n_knots: Mapping[str, np.ndarray] = field(default_factory=dict, kw_only=True)
     n_neurons: np.ndarray = field(default_factory=_nothing, kw_only=True)
     rtv2: Mapping[str, np.ndarray] = field(default_factory=dict, kw_only=True)
@@ -112,7 +113,7 @@ def spline_ranges(view: SplineView) -> dict[str, tuple[float, float]]:
         "xaxis": (float(x.min() - wide), float(x.max() + wide)),
         "yaxis": (float(y.min() - tall), float(y.max() + tall)),
         "yaxis2": (0.8, 1.25 * float(np.concatenate(counts).max())),
-        "xaxis3": (0.0, float(view.steps.max(initial=1.0))),
+        "xaxis3": (0.0, float(max(view.n_steps, view.steps.max(initial=1.0)))),
         "yaxis3": (0.0, 1.1 * float(np.concatenate(turns).max())),
     }
 

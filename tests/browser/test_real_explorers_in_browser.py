@@ -46,6 +46,10 @@ SLIDERS = {
     "RadialFunctions": "vector v",
     "Condition": "radius r",
     "Regimes": "balls N",
+    "Spline": "strength λ",
+    "Balance": "factor a",
+    "Widths": "seed",
+    "Threshold": "threshold",
 }
 # name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256
 OPENED = {"Spectrum": "n=256, depth=50", "Compress": "widths='2, 256, 256, 256, 2'"}

@@ -43,7 +43,8 @@ class Course:
             nets, x, y, penalties, max_steps=n_steps, lr=_LR, final_lr=_LR / _FALL, every=turn
         )  # its optimiser is made at the first step only: torch looks for its compilers then, which takes a second
         self.n_steps, self._every, self._turn, self._look = n_steps, every, turn, look
-        self.seen, self.lost_at = [look()], None
+        self.seen, self.lost_at = [], None
+        self.seen.append(look())
         self._step, self._lock = -1, threading.Lock()
 
     @property

@@ -105,9 +105,10 @@ class _Training(Course):
 
     def _count(self) -> np.ndarray:
         """Active neurons and groups of each run, (2, K, methods)."""
-        groups = [neuron_groups(net.layers[0]) for net in self.nets]
+        alike = 1 if self.seen else len(METHODS)  # at birth all methods have one network
+        groups = [neuron_groups(self.nets[run].layers[0]) for run in range(0, self.nets.n_runs, alike)]
         counts = [(int((group >= 0).sum()), int(group.max()) + 1) for group in groups]
-        return np.array(counts).reshape(len(self.widths), len(METHODS), 2).transpose(2, 0, 1)
+        return np.repeat(counts, alike, axis=0).reshape(len(self.widths), len(METHODS), 2).transpose(2, 0, 1)
 
     def frame(self) -> dict:
         """What is shown of the training now."""

@@ -46,13 +46,19 @@ SLIDERS = {
     "RadialFunctions": "vector v",
     "Condition": "radius r",
     "Regimes": "balls N",
+    "Decay": "strength λ",
+    "PaperDecay": "strength λ",
     "Spline": "strength λ",
     "Balance": "factor a",
     "Widths": "seed",
     "Threshold": "threshold",
 }
 # name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256
-OPENED = {"Spectrum": "n=256, depth=50", "Compress": "widths='2, 256, 256, 256, 2'"}
+OPENED = {
+    "Spectrum": "n=256, depth=50",
+    "Compress": "widths='2, 256, 256, 256, 2'",
+    "Decay": "steps=2000",  # as many as its longest steps need
+}
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
 PRESSES, TARGET_MS, STEP_MS = 5, 150, 400
 PAINTED_MS = 400  # the slowest two take 180 ms on a quiet machine; on a busy one all take twice as long

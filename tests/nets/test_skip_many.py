@@ -115,6 +115,16 @@ def test_one_of_them_shares_memory():
         nets[2]
 
 
+@pytest.mark.parametrize("architecture", FULL)
+def test_one_of_the_fully_connected_ones_shares_memory_too(architecture):
+    nets = FullSkipNets(*architecture, seeds=(0, 1)).double()
+    one, (x, _) = nets[1], samples(*nets.ends)
+    with torch.no_grad():
+        for values in nets.parameters():
+            values += 1
+    torch.testing.assert_close(one(x), nets(x)[1], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("make", [lambda seeds: SkipNets((4, 3, 1), 9, seeds=seeds), lambda seeds: FullSkipNets(4, (5, 6), 1, seeds=seeds)])  # fmt: skip
 def test_equal_seeds_are_born_equal_and_keep_memory_of_their_own(make):
     nets = make((5, 0, 5))

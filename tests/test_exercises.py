@@ -156,3 +156,20 @@ def test_parameters_after_compression_accepts_the_recursion_and_explains_every_u
     assert exercises.check(name, parameters_after_compression)
     for said, mistaken in exercises.all_exercises()[name].mistakes.items():
         assert said in repr(exercises.check(name, mistaken))
+
+
+def least_penalty(V, W):
+    return 2 * sum(np.abs(v).sum() * np.linalg.norm(w) for v, w in zip(np.transpose(V), W, strict=True))
+
+
+def test_least_penalty_accepts_products_and_explains_every_usual_mistake():
+    name = "10 least penalty"
+    assert exercises.check(name, least_penalty)
+    for said, mistaken in exercises.all_exercises()[name].mistakes.items():
+        assert said in repr(exercises.check(name, mistaken))
+
+
+def test_the_neuron_of_the_balance_costs_30():
+    # By hand: |(1, -2)|₁ = 3 and |(3, 4)|₂ = 5, and 2 · 3 · 5 = 30.
+    (arguments, expected), *_ = exercises.all_exercises()["10 least penalty"].cases()
+    assert arguments == ([[1.0], [-2.0]], [[3.0, 4.0]]) and expected == pytest.approx(30)

@@ -76,8 +76,10 @@ class Course:
     @property
     def status(self) -> dict[str, Any]:
         """What a frame tells in the status line."""
-        lost = "" if self.lost_at is None else f"diverged at step {self.lost_at}: use a smaller strength λ"
-        return {"progress": (int(self.steps[-1]), self.n_steps, "steps"), "note": lost}
+        progress = {"progress": (int(self.steps[-1]), self.n_steps, "steps")}
+        if self.lost_at is None:
+            return progress
+        return progress | {"note": f"diverged at step {self.lost_at}: use a smaller strength λ"}
 
 
 def nets_born_small(widths: Sequence[int], n_neurons: int, scale: float, seed: int, *, n_runs: int = 3) -> SkipNets:

@@ -100,7 +100,7 @@ class _Training(Course):
     """The three trainings on these data, with what is counted of them."""
 
     def __init__(self, data: tuple, strength: float, scale: float, steps: int) -> None:
-        is_random = len(data) == 2  # N and a seed; typed are at least three
+        self.is_random = is_random = len(data) == 2  # N and a seed; typed are at least three
         self.x, y = grid_samples(
             np.linspace(-1, 1, data[0] if is_random else len(data)), 1, data[1] if is_random else 0
         )
@@ -132,21 +132,25 @@ class _Training(Course):
     def frame(self, method: str) -> dict:
         """What is shown of the training now."""
         seen, last = self.seen, self.seen[-1]
-        return {
-            "method": method,
-            "samples": self.samples,
-            "line": last[method]["line"],
-            "knots": last[method]["knots"],
-            "steps": self.steps[: len(seen)],
-            "n_steps": self.n_steps,
-            "n_knots": {each: np.array([one[each]["knots"].shape[1] for one in seen]) for each in METHODS},
-            "n_neurons": np.array([one[method]["n_neurons"] for one in seen]),
-            "rtv2": {each: np.array([one[each]["rtv2"] for one in seen]) for each in METHODS},
-            "weights": np.array([one[method]["weights"] for one in seen]),
-            "least": self.spline.rtv2,
-            "loss": last[method]["loss"],
-            "strength": self.strength,
-        } | self.status
+        return (
+            {
+                "method": method,
+                "samples": self.samples,
+                "line": last[method]["line"],
+                "knots": last[method]["knots"],
+                "steps": self.steps[: len(seen)],
+                "n_steps": self.n_steps,
+                "n_knots": {each: np.array([one[each]["knots"].shape[1] for one in seen]) for each in METHODS},
+                "n_neurons": np.array([one[method]["n_neurons"] for one in seen]),
+                "rtv2": {each: np.array([one[each]["rtv2"] for one in seen]) for each in METHODS},
+                "weights": np.array([one[method]["weights"] for one in seen]),
+                "least": self.spline.rtv2,
+                "loss": last[method]["loss"],
+                "strength": self.strength,
+            }
+            | ({} if self.is_random else {"note": "typed values: N and the data seed are set aside"})
+            | self.status
+        )
 
 
 @lru_cache(maxsize=16)

@@ -39,7 +39,8 @@ class ThresholdExplorer(Explorer):
     }
     presets = {
         "paper's 1e-3": {"method": "(2)", "threshold": 1e-3},
-        "as deep as it goes": {"method": "(2)", "threshold": 0.1},
+        "as deep as it goes": {"method": "(2)", "threshold": 0.01},
+        "too deep": {"method": "(2)", "threshold": 0.1},
         "weight decay": {"method": "weight decay", "threshold": 1e-3},
         "never decayed": {"method": "none", "threshold": 1e-3},
     }

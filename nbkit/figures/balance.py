@@ -139,11 +139,11 @@ def _functions(view: BalanceView, shown: Mapping[str, tuple[float, float]]) -> l
         for place in range(_MOST_OUTPUTS):
             y = outputs[place] if place < len(outputs) else _nothing()
             drawn.append({"x": view.line[: y.size], "y": y})
-    names = ["outside", "inside"] if view.line.size else []
+    names = ["outside", "- - as given", "inside"] if view.line.size else []
     low, high = shown["yaxis2"]
     label = {
-        "x": np.full(len(names), shown["xaxis2"][0]), "y": np.linspace(high, low, 9)[1 : 1 + len(names)],
-        "text": [f" {name}" for name in names], "textfont": {"color": [METHODS["rbv2"].colour, "#8A8F98"][: len(names)]},
+        "x": np.full(len(names), shown["xaxis2"][0]), "y": np.linspace(high, low, 11)[1 : 1 + len(names)],
+        "text": [f" {name}" for name in names], "textfont": {"color": [METHODS["rbv2"].colour, INK, "#8A8F98"][: len(names)]},
     }  # fmt: skip
     return [*drawn, label]
 

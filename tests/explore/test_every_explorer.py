@@ -3,7 +3,8 @@
 import html
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import cache
 
 import ipywidgets
 import numpy as np
@@ -18,10 +19,26 @@ CASES = [(name, preset) for name in NAMES for preset in (None, *getattr(explore,
 LONGEST_S, MOST_FRAMES = 60, 2000
 
 
-def settings_of(explorer, preset):
-    """What the controls show once the preset is chosen."""
-    explorer.set(**({} if preset is None else explorer.presets[preset]))
-    return explorer.settings
+@pytest.fixture(scope="module")
+def opened():
+    """opened(name): the explorer of this name, which tests share; settled once, and its `threads` are those that drew."""
+    with ExitStack() as stack:
+
+        @cache
+        def open_one(name):
+            class Watched(getattr(explore, name)):
+                threads = []
+
+                def draw(self, frame):
+                    self.threads.append(threading.current_thread())
+                    super().draw(frame)
+
+            explorer = stack.enter_context(closing(Watched()))
+            explorer.settle(LONGEST_S)
+            explorer.opened_with = lines(explorer)
+            return explorer
+
+        yield open_one
 
 
 def assert_equal(one, other):
@@ -50,14 +67,12 @@ def lines(explorer):
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
-def test_settings_alone_decide_what_is_shown_and_a_stream_ends_and_touches_no_widget(name, preset, monkeypatch):
-    kind = getattr(explore, name)
-    with closing(kind()) as one, closing(kind()) as other:
-        opened = lines(one)
-        one.settle(LONGEST_S)  # the other comes without a picture before, and to caches that are warm
-        settings_of(one, preset)
-        one.settle(LONGEST_S)
-        other.set(**one.settings)
+def test_settings_alone_decide_what_is_shown_and_a_stream_ends_and_touches_no_widget(opened, name, preset, monkeypatch):
+    one = opened(name)  # it comes from the preset before
+    one.reset()
+    one.set(**one.presets.get(preset, {}))
+    one.settle(LONGEST_S)
+    with closing(getattr(explore, name)(**one.settings)) as other:  # comes without a picture before, to warm caches
         other.settle(LONGEST_S)
         assert one.settings == other.settings
         assert_equal(one.data, other.data)
@@ -65,7 +80,8 @@ def test_settings_alone_decide_what_is_shown_and_a_stream_ends_and_touches_no_wi
             c.matrix.tolist() for c in other.canvases.values()
         ]
         assert one.figure.layout.title.text == other.figure.layout.title.text
-        assert lines(one) == lines(other) == opened and opened[1]  # as many traces, and the reader's zoom is kept
+        # As many traces as it was opened with, and the reader's zoom is kept.
+        assert lines(one) == lines(other) == one.opened_with and one.opened_with[1]
         before = state(one)
         assert_equal(last_frame_without_widgets(one, monkeypatch), one.data)
         assert state(one) == before
@@ -108,18 +124,10 @@ def test_text_that_is_no_net_is_told_in_the_status_line_and_the_picture_stays(te
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_thread_is_a_daemon_and_none_is_left_when_idle(name, monkeypatch):
-    kind, drawing = getattr(explore, name), []
-
-    def draw(self, frame, as_written=kind.draw):
-        drawing.append(threading.current_thread())
-        as_written(self, frame)
-
-    monkeypatch.setattr(kind, "draw", draw)
-    with closing(kind()) as explorer:
-        explorer.settle(LONGEST_S)
-        assert drawing and all(thread.daemon and thread is not threading.main_thread() for thread in drawing)
-        end = time.monotonic() + 5
-        while any(thread.is_alive() for thread in drawing) and time.monotonic() < end:
-            time.sleep(0.01)
-        assert not any(thread.is_alive() for thread in drawing)
+def test_the_thread_is_a_daemon_and_none_is_left_when_idle(opened, name):
+    drawing = opened(name).threads
+    assert drawing and all(thread.daemon and thread is not threading.main_thread() for thread in drawing)
+    end = time.monotonic() + 5
+    while any(thread.is_alive() for thread in drawing) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(thread.is_alive() for thread in drawing)

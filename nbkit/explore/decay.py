@@ -24,11 +24,13 @@ _RATES = {"0.01 → 0.0001": (1e-2, 1e-4), "0.01": (1e-2, None), "0.001 (paper)"
 _STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _TEXTS = {method.text: key for key, method in METHODS.items()}
 _COUNTED = ("V1", "W1", "V2", "W2", "A2")
+_PARTS = "block of neurons", "neuron"  # of the picture of A2
 _LOST = [np.nan] * len(_COUNTED)
 _ACTIVE, _RANK, _FITS = 1e-3, 1e-3, 1e-3  # |v| |w|, a share of the largest singular value, a mean squared error
-_TURN_MS, _LARGE_TURN_MS = 25, 80  # between two records, on a laptop: what is measured then costs a small part of it
+_TURN_MS, _LARGE_TURN_MS = 25, 65  # between two records, on a laptop: what is counted then costs a small part of it
 _STEP_MS, _STEP_MS_A_PRODUCT, _LARGE = 0.35, 5e-7, 400  # of a step of three networks; neurons from which a turn is long
 _MOST_ROWS = 324  # of A2, evenly spaced, whose entries are counted
+_MOST_SHOWN = 432  # rows and columns of its picture
 
 
 class DecayExplorer(Explorer):
@@ -79,7 +81,7 @@ class DecayExplorer(Explorer):
         training = _training(strength, n_neurons, bottleneck, n_inputs, seed, steps, rate)
         key = _TEXTS[method]
         while not training.is_over:
-            yield training.frame(key)
+            yield training.frame(key) if training.is_counted else None
             training.go_on()
         yield training.frame(key)
 
@@ -92,7 +94,10 @@ class DecayExplorer(Explorer):
         self.figure.redraw([_changes(*pair) for pair in zip(traces, self._drawn, strict=True)])
         self._drawn = traces
         self.figure.retitle(_title(frame))
-        self.canvases["between"].show(frame["between"], f"|A⁽²⁾| sorted, largest {frame['largest']:.2g}")
+        is_whole = len(frame["between"]) in (1, len(frame["norms"][0]))
+        canvas = self.canvases["between"]
+        canvas.row_label, canvas.column_label = (f"{_PARTS[is_whole]} of layer {layer}" for layer in (2, 1))
+        canvas.show(frame["between"], f"|A⁽²⁾| sorted, largest {frame['largest']:.2g}")
 
 
 _VIEW = ("method", "targets", "outputs", "steps", "densities", "spectra", "born", "bound", "norms")
@@ -122,6 +127,7 @@ class _Training:
         )
         self.step, self.diverged, self.born = 0, (None,) * len(METHODS), _spectrum(self.each[0])
         self.at, self.densities = [0], [[_densities(net) for net in self.each]]
+        self._n_turns, self._turns_a_count = 0, 1 if n_neurons <= _LARGE else 2
         self._turn = threading.Lock()
 
     @property
@@ -129,8 +135,13 @@ class _Training:
         """Whether all steps are done, or no network is left."""
         return self.step == self.steps or None not in self.diverged
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether what is there now has been counted."""
+        return self.at[-1] == self.step
+
     def go_on(self) -> None:
-        """A few steps, and what is counted after them."""
+        """A few steps; after one or two such turns matrices and neurons are counted."""
         with self._turn:
             if self.is_over:  # another stream has been here
                 return
@@ -138,6 +149,9 @@ class _Training:
             if not record.step:
                 return
             self.step, self.diverged = record.step, record.diverged
+            self._n_turns += 1
+            if self._n_turns % self._turns_a_count and not self.is_over:
+                return
             counted = [_densities(net) if self._goes_on(run) else _LOST for run, net in enumerate(self.each)]
             self.at.append(self.step)
             self.densities.append(counted)
@@ -150,7 +164,7 @@ class _Training:
             outputs = net(self.x).detach()[:, 0].double()
             spectra = {key: _spectrum(self.each[i]) for i, key in enumerate(METHODS) if self._goes_on(i)}
             history = np.array([counted[run] for counted in self.densities]).T
-            between = _sorted_between(net) if goes_on else torch.zeros(1, 1)
+            between = _shrunk(_sorted_between(net)) if goes_on else torch.zeros(1, 1)
             nothing = np.empty(0)
             return {
                 "method": method,
@@ -166,7 +180,7 @@ class _Training:
                 "rank": int((spectra[method] > _RANK * spectra[method][0]).sum()) if goes_on else 0,
                 "norms": tuple(_norms(layer) for layer in net.layers) if goes_on else (nothing, nothing),
                 "between": in_levels(between),
-                "largest": float(between.max()),
+                "largest": float(between.max()) if goes_on else np.nan,
                 "progress": (self.step, self.steps, "steps"),
                 "note": self._told(method),
             }
@@ -215,6 +229,12 @@ def _sorted_between(net: SkipNet) -> torch.Tensor:
     rows = sorted_by_norm(left @ torch.linalg.qr(right.mT, mode="r").R.mT).rows
     columns = sorted_by_norm(torch.linalg.qr(left, mode="r").R @ right).columns
     return (left[rows] @ right[:, columns]).abs_()
+
+
+def _shrunk(matrix: torch.Tensor) -> torch.Tensor:
+    """The largest entry of each of at most _MOST_SHOWN x _MOST_SHOWN blocks."""
+    side = -(-len(matrix) // _MOST_SHOWN)
+    return matrix if side == 1 else torch.nn.functional.max_pool2d(matrix[None, None], side, ceil_mode=True)[0, 0]
 
 
 def in_levels(matrix: torch.Tensor) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Explorer of notebook 10: the stored trainings at the paper's size, epoch by epoch (its Figures 2, 3 and 4a)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -48,9 +48,10 @@ class PaperDecayExplorer(Explorer):
         }
 
     def stream(self, *, epoch: int, strength: float, net: str) -> Iterator[dict]:
-        """One frame: what was stored of this epoch; of the fully connected networks, of their last one."""
+        """One frame: what was stored of this epoch or the last one before it; the fully connected networks at their end."""
         training, spectra = _stored("decay_training"), _stored("decay_spectra").columns
         rows = _where(training.columns, net="factored")
+        epoch = int(max(each for each in rows["epoch"] if each <= epoch))
         now = {method: _where(rows, epoch=epoch, method=method, strength=_of(method, strength)) for method in METHODS}
         full = _where(spectra, net="full")
         full = _where(full, epoch=full["epoch"].max(initial=0))
@@ -78,10 +79,6 @@ class PaperDecayExplorer(Explorer):
         self.figure.redraw(paper_decay_traces(PaperDecayView(**{name: frame[name] for name in names})))
         self.figure.retitle(_title(frame))
         self.canvases["between"].show(frame["between"], frame["told"])
-
-    def admissible(self, settings: Mapping[str, Any]) -> Mapping[str, Sequence[Any]]:
-        stored = set(_where(_stored("decay_training").columns, net="factored")["epoch"].tolist())
-        return {"epoch": [epoch for epoch in _EPOCHS if epoch in stored]}
 
 
 @lru_cache(maxsize=3)

@@ -120,6 +120,17 @@ def test_of_a_large_matrix_every_other_row_is_counted():
     assert frame["densities"]["A2"][-1] == pytest.approx((between > 1e-3).double().mean().item())
 
 
+def test_a_large_matrix_is_shown_in_blocks_of_their_largest_entries(opened):
+    explorer = opened(DecayExplorer, **SMALL | {"n_neurons": 648, "steps": 0})
+    first, second = SkipNet((2, 2, 1), 648, seed=3).layers
+    between = (second.W @ first.V).abs().detach().double().numpy()
+    by_row, by_column = (np.argsort(-np.linalg.norm(between, axis=axis)) for axis in (1, 0))
+    blocks = between[by_row][:, by_column].reshape(324, 2, 324, 2).max(axis=(1, 3))
+    shown = explorer.canvases["between"]
+    assert np.abs(shown.matrix - blocks / blocks.max() * 255).max() <= 0.51
+    assert shown.row_label == "block of neurons of layer 2"
+
+
 def test_networks_that_are_lost_are_told_with_the_step(opened):
     explorer = opened(DecayExplorer, **SMALL | {"rate": "10⁶"})
     assert explorer.error is None and np.isnan(explorer.data["densities"]["V1"][-1])

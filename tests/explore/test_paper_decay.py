@@ -100,17 +100,20 @@ def test_the_matrix_of_the_chosen_network_is_on_the_canvas(stored, whole, opened
     assert f"at epoch {rows['epoch'][0]}, λ = 0.001" in canvas.title and f"{rows['value'].max():.2g}" in canvas.title
 
 
-def test_only_epochs_that_are_stored_are_offered(stored, whole, opened):
+def test_of_an_epoch_that_is_not_stored_the_last_one_before_is_shown(stored, whole, opened):
     stored(whole)
-    explorer = opened(PaperDecayExplorer)
-    assert explorer.controls["epoch"].options == (0, 100, 200) and explorer.settings["epoch"] == 200
+    explorer = opened(PaperDecayExplorer, epoch=50_000)
+    assert explorer.data["epoch"] == 200 and "Epoch 200," in explorer.figure.layout.title.text
+    explorer.set(epoch=500)
+    explorer.settle()
+    assert explorer.data["epoch"] == 200
 
 
 def test_a_partial_run_says_so_and_shows_what_there_is(stored, part, opened):
     stored(part)
     explorer = opened(PaperDecayExplorer, net="fully connected, none")
     title = explorer.figure.layout.title.text.replace("<br>", " ")
-    assert title.startswith("Partial run, epoch 0, λ = 0.001: ") and explorer.settings["epoch"] == 0
+    assert title.startswith("Partial run, epoch 0, λ = 0.001: ") and explorer.data["epoch"] == 0
     assert "factored 0 of 200, full 0 of 100" in explorer._panel._status.value
     assert explorer.canvases["between"].title == "|A⁽²⁾| of this network is not stored yet"
     assert set(explorer.data["spectra"]) == {("factored", method) for method in ("rbv2", "weight_decay", "none")}

@@ -172,6 +172,6 @@ def _title(frame: dict) -> str:
     n_neurons = sum(frame["sizes"][1:-1:2]) - sum(frame["sizes"][:-1:2])
     before, after = frame["error"]
     return (
-        f"{told}: above {frame['now']:.2g} stand {stand} of {n_weights} weights, {sum(frame['n_dead'])} of {n_neurons} "
-        f"neurons are dead; MSE {before:.2g} uncut, {after:.2g} cut"
+        f"{told}, cut at {frame['now']:.2g}: {stand} of {n_weights} weights stand, {sum(frame['n_dead'])} of {n_neurons} "
+        f"neurons are dead; MSE {before:.2g} → {after:.2g}"
     )

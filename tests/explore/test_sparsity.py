@@ -269,3 +269,18 @@ def test_a_trained_network_is_not_trained_again_while_the_threshold_moves():
     for threshold in (1e-4, 1e-2):
         (frame,) = ThresholdExplorer.stream(None, method="(2)", strength=3e-3, seed=0, threshold=threshold, **SMALL)
         assert frame["now"] == threshold
+
+
+@pytest.mark.parametrize("kind", [BalanceExplorer, SplineExplorer, ThresholdExplorer, WidthsExplorer])
+def test_titles_fit_two_lines_under_every_method(kind):
+    explorer = kind(
+        **({"widest": 64, "steps": 1000} if kind is WidthsExplorer else SMALL if kind is ThresholdExplorer else {})
+    )
+    try:
+        for method in ("(2)", "weight decay", "none"):
+            if "method" in explorer.controls:
+                explorer.set(method=method)
+            explorer.settle()
+            assert explorer.figure.layout.title.text.count("<br>") <= 1
+    finally:
+        explorer.close()

@@ -163,4 +163,4 @@ def _title(frame: dict) -> str:
     told = METHODS[method].text + (f", λ = {frame['strength']:.2g}" if method != "none" else "")
     neurons = f"{frame['n_neurons'][-1]} neurons stand at {frame['knots'].shape[1]} knots"
     turn = f"RTV² {frame['rtv2'][method][-1]:.3g}, the spline's {frame['least']:.3g}"
-    return f"{told}: {neurons} for N = {n} points; {turn}; MSE {frame['loss']:.1g}"
+    return f"{told}: {neurons} for {n} points; {turn}; MSE {frame['loss']:.1g}"

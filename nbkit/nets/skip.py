@@ -28,14 +28,15 @@ class SkipLayer(nn.Module):
         c0: (d_out,).
 
     Raises:
-        NbkitError: shapes that do not fit each other, entries that are not finite.
+        NbkitError: shapes that do not fit each other, entries that are complex or not finite.
     """
 
     def __init__(self, V: object, W: object, b: object, C: object, c0: object) -> None:
         super().__init__()
         given = {"V": V, "W": W, "b": b, "C": C, "c0": c0}
         tensors = {name: as_tensor("SkipLayer", name, values) for name, values in given.items()}
-        dtype = functools.reduce(torch.promote_types, (tensor.dtype for tensor in tensors.values()), torch.float16)
+        dtype = functools.reduce(torch.promote_types, (tensor.dtype for tensor in tensors.values()))
+        dtype = dtype if dtype.is_floating_point or dtype.is_complex else torch.float64
         for name, tensor in tensors.items():
             setattr(self, name, nn.Parameter(_finite(name, tensor.to(dtype))))
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -243,6 +244,8 @@ def _born(shape: tuple[int, ...], generator: np.random.Generator) -> torch.Tenso
 
 
 def _finite(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.is_complex():
+        raise NbkitError("SkipLayer: the weights must be real, got complex ones. Take their real parts.")
     if not torch.isfinite(tensor).all():
         raise NbkitError(f"SkipLayer: {name} must be finite, got NaN or infinite entries. Lower the learning rate.")
     return tensor

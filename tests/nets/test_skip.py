@@ -97,6 +97,11 @@ def test_lists_and_integers_become_one_floating_dtype():
     assert layer(torch.ones(1).double()).item() == 3.5
 
 
+def test_whole_numbers_stay_exact():
+    layer = SkipLayer([[2049]], [[1]], [0], [[0]], [0])
+    assert layer(torch.ones(1, dtype=layer.V.dtype)).item() == 2049
+
+
 @pytest.mark.parametrize(
     "change, said",
     [
@@ -108,6 +113,7 @@ def test_lists_and_integers_become_one_floating_dtype():
         ({"b": [math.nan, 0.0]}, "SkipLayer: b must be finite"),
         ({"V": [[math.inf, 0.0], [0.0, 0.0]]}, "SkipLayer: V must be finite"),
         ({"V": "V"}, "SkipLayer: V must be an array of numbers"),
+        ({"V": [[1j, 0.0], [0.0, 0.0]]}, "SkipLayer: the weights must be real"),
     ],
 )
 def test_a_layer_refuses(change, said):

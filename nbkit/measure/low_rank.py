@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from nbkit.device import as_tensor
 from nbkit.errors import NbkitError
+from nbkit.measure.density import check_matrix
 
 __all__ = ["bottleneck_singular_values"]
 
@@ -18,31 +18,27 @@ def bottleneck_singular_values(left: object, right: object) -> torch.Tensor:
     largest.
 
     Args:
-        left: (m, d), finite.
-        right: (d, n), finite.
+        left: (m, d), finite, real or complex.
+        right: (d, n), as well.
 
     Returns:
         float64 (min(m, d, n),), descending.
 
     Raises:
-        NbkitError: not two matrices that can be multiplied, NaN or infinite entries.
+        NbkitError: not two matrices that can be multiplied, empty ones, NaN or infinite entries.
 
     Example:
         >>> bottleneck_singular_values([[3.0], [4.0]], [[0.0, 2.0]])
         tensor([10.], dtype=torch.float64)
     """
-    left, right = (
-        as_tensor("bottleneck_singular_values", name, values).double()
-        for name, values in (("left", left), ("right", right))
-    )
-    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[0] or not min(*left.shape, *right.shape):
+    who = "bottleneck_singular_values"
+    left, right = check_matrix(who, "left", left), check_matrix(who, "right", right)
+    if left.shape[1] != right.shape[0]:
         raise NbkitError(
-            "bottleneck_singular_values: left (m, d) and right (d, n) must be matrices of one d, got the shapes "
-            f"{tuple(left.shape)} and {tuple(right.shape)}. Give W of a layer and V of the one before."
+            f"{who}: left (m, d) and right (d, n) must be matrices of one d, got the shapes {tuple(left.shape)} and "
+            f"{tuple(right.shape)}. Give W of a layer and V of the one before."
         )
-    if not (left.isfinite().all() and right.isfinite().all()):
-        raise NbkitError(
-            "bottleneck_singular_values: left and right must be finite, got NaN or infinite entries. Lower the learning rate."
-        )
+    dtype = torch.promote_types(torch.promote_types(left.dtype, right.dtype), torch.float64)
+    left, right = left.to(dtype), right.to(dtype)
     before, after = torch.linalg.qr(left, mode="r").R, torch.linalg.qr(right.mT, mode="r").R
     return torch.linalg.svdvals(before @ after.mT)

@@ -23,12 +23,19 @@ def test_dependent_columns_and_zeros_give_zeros():
     assert bottleneck_singular_values(torch.zeros(6, 3), right).tolist() == [0, 0, 0]
 
 
+def test_complex_matrices_have_those_of_the_product_too():
+    draw = np.random.default_rng(0)
+    left, right = (draw.normal(size=size) + 1j * draw.normal(size=size) for size in ((7, 3), (3, 6)))
+    wanted = np.linalg.svd(left @ right, compute_uv=False)[:3]
+    np.testing.assert_allclose(bottleneck_singular_values(left, right), wanted, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     "left, right, words",
     [
         (torch.ones(3, 2), torch.ones(3, 2), "matrices of one d"),
-        (torch.ones(3), torch.ones(3, 2), "matrices of one d"),
-        (torch.ones(3, 0), torch.ones(0, 2), "matrices of one d"),
+        (torch.ones(3), torch.ones(3, 2), "left must be 2-D"),
+        (torch.ones(3, 0), torch.ones(0, 2), "not empty"),
         (torch.full((3, 2), float("nan")), torch.ones(2, 2), "finite"),
         (torch.ones(3, 2), torch.full((2, 2), float("inf")), "finite"),
     ],

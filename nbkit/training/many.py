@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import zlib
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from nbkit.device import as_tensor
+from nbkit.device import as_tensor, check_memory, one_thread
 from nbkit.errors import NbkitError, check_choice, check_integer, check_number, show
 from nbkit.nets import FullSkipNets, SkipNets
 from nbkit.training.checkpoint import load_checkpoint, save_checkpoint
@@ -22,6 +23,7 @@ PENALTIES = ("rbv2", "weight_decay", "none")
 
 
 _PLAIN_STEPS = 3
+_SMALL = 2**15  # activations of a layer in all networks: from here on torch itself divides sums among cores
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def descend_many(
         DescentOfMany, before the first step, every few steps, and at the end: after max_steps or where all diverged.
 
     Raises:
-        NbkitError: at the first `next`: options out of range, shapes that do not fit, a checkpoint of another training.
+        NbkitError: at the first `next`: options out of range, shapes that do not fit, a checkpoint of another training,
+            more samples, or steps between two records, than fit into the memory budget.
 
     Source:
         Parhi, Wolf & Nowak 2021, section 3.
@@ -100,10 +103,11 @@ def descend_many(
         yield (record := runs.record())
         if record.step >= runs.max_steps or None not in record.diverged:
             return
-        for _ in range(min(every - record.step % every, runs.max_steps - record.step)):
-            runs.take_step()
-            if path is not None and (runs.step % checkpoint_every == 0 or runs.step == runs.max_steps):
-                save_checkpoint(path, nets, runs.optimizer, step=runs.step, **runs.facts)
+        with one_thread() if runs.is_small else contextlib.nullcontext():
+            for _ in range(min(every - record.step % every, runs.max_steps - record.step)):
+                runs.take_step()
+                if path is not None and (runs.step % checkpoint_every == 0 or runs.step == runs.max_steps):
+                    save_checkpoint(path, nets, runs.optimizer, step=runs.step, **runs.facts)
 
 
 class _Runs:
@@ -126,6 +130,8 @@ class _Runs:
         self._strengths = {
             name: like.new_tensor(values).view(-1, 1, 1) if any(values) else None for name, values in strengths.items()
         }
+        n_held = 2 * len(self.x) * sum(inner.shape[1] for inner in nets.inner) + min(every, self.max_steps)
+        check_memory("descend_many", like.element_size() * nets.n_runs * n_held, lower="the number of samples or every")
         nets.attach(self.x)
         nets.penalise(**self._strengths)  # what cannot be penalised is refused before the first step
         on_cuda = like.device.type == "cuda"
@@ -135,6 +141,11 @@ class _Runs:
         self._n_seen, self._diverged = 0, [None] * nets.n_runs
         self._losses, self._advance = None, self._captured if on_cuda else self._plain
         self._graph, self._n_plain = None, 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a second core would cost more than it gives: on a busy machine up to thirty times the time."""
+        return self.nets.n_runs * len(self.x) * max(inner.shape[1] for inner in self.nets.inner) < _SMALL
 
     def resume(self, path: Path) -> None:
         before = {name: values.clone() for name, values in self.nets.state_dict().items()}

@@ -346,6 +346,10 @@ def test_samples_may_be_lists_arrays_or_change_later(samples):
         ({"lr": 0}, "lr must be a finite number"),
         ({"lr": math.inf}, "lr must be a finite number"),
         ({"final_lr": -1e-3}, "final_lr must be a finite number"),
+        (
+            {"max_steps": 10**13, "every": 10**13},
+            "must fit into the memory budget.*Lower the number of samples or every",
+        ),
         ({"checkpoint": 3}, "checkpoint must be the path of an .npz file, got 3"),
         ({"nets": torch.nn.Linear(2, 1)}, "nets must be SkipNets or FullSkipNets, got Linear"),
     ],
@@ -357,6 +361,13 @@ def test_bad_input_is_one_error_before_the_first_step(samples, change, said):
     with pytest.raises(NbkitError, match=f"descend_many: (.*){said}"):
         next(descend_many(**given | change))
     assert all(map(torch.equal, before, state(nets)))
+
+
+def test_more_samples_than_there_is_memory_for_are_refused(monkeypatch):
+    nets, x = made(2), torch.ones(10_000, 2)
+    monkeypatch.setenv("NBKIT_MEMORY", "1MiB")
+    with pytest.raises(NbkitError, match="descend_many: .* memory budget.*Lower the number of samples or every"):
+        next(descend_many(nets, x, x[:, 0], [("none", 0)] * 2, max_steps=5))
 
 
 def test_fully_connected_networks_have_no_rbv2_penalty(samples):

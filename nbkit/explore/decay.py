@@ -1,6 +1,7 @@
 """The explorer of notebook 10: networks learn under weight decay, and what it leaves standing moves with them."""
 
 import threading
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -24,11 +25,15 @@ _RATES = {"0.01 → 0.0001": (1e-2, 1e-4), "0.01": (1e-2, None), "0.001 (paper)"
 _STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _TEXTS = {method.text: key for key, method in METHODS.items()}
 _COUNTED = ("V1", "W1", "V2", "W2", "A2")
-_PARTS = "block of neurons", "neuron"  # of the picture of A2
 _LOST = [np.nan] * len(_COUNTED)
 _ACTIVE, _RANK, _FITS = 1e-3, 1e-3, 1e-3  # |v| |w|, a share of the largest singular value, a mean squared error
-_TURN_MS, _LARGE_TURN_MS = 25, 65  # between two records, on a laptop: what is counted then costs a small part of it
-_STEP_MS, _STEP_MS_A_PRODUCT, _LARGE = 0.35, 5e-7, 400  # of a step of three networks; neurons from which a turn is long
+_APART_S = 0.13  # of computing between two pictures
+_TURN_MS, _LARGE_TURN_MS = 25, 35  # between two records, on a laptop: what is counted then costs a small part of it
+_STEP_MS, _STEP_MS_A_PRODUCT, _LARGE = (
+    0.35,
+    5e-7,
+    400,
+)  # of a step of three networks; beyond so many neurons not every turn counts
 _MOST_ROWS = 324  # of A2, evenly spaced, whose entries are counted
 _MOST_SHOWN = 432  # rows and columns of its picture
 
@@ -80,8 +85,11 @@ class DecayExplorer(Explorer):
         """The networks after every few steps, from where their training is to its end."""
         training = _training(strength, n_neurons, bottleneck, n_inputs, seed, steps, rate)
         key = _TEXTS[method]
+        told = -_APART_S
         while not training.is_over:
-            yield training.frame(key) if training.is_counted else None
+            is_due = time.thread_time() - told >= _APART_S  # of the processor: the share of the pictures stays small
+            told = time.thread_time() if is_due else told
+            yield training.frame(key) if is_due else None
             training.go_on()
         yield training.frame(key)
 
@@ -94,9 +102,9 @@ class DecayExplorer(Explorer):
         self.figure.redraw([_changes(*pair) for pair in zip(traces, self._drawn, strict=True)])
         self._drawn = traces
         self.figure.retitle(_title(frame))
-        is_whole = len(frame["between"]) in (1, len(frame["norms"][0]))
-        canvas = self.canvases["between"]
-        canvas.row_label, canvas.column_label = (f"{_PARTS[is_whole]} of layer {layer}" for layer in (2, 1))
+        canvas, apart = self.canvases["between"], _neurons_a_row(len(frame["norms"][0]))
+        which = "neuron" if apart <= 1 else f"every {apart}{'nd' if apart == 2 else 'rd'} neuron"
+        canvas.row_label, canvas.column_label = (f"{which} of layer {layer}" for layer in (2, 1))
         canvas.show(frame["between"], f"|A⁽²⁾| sorted, largest {frame['largest']:.2g}")
 
 
@@ -127,7 +135,7 @@ class _Training:
         )
         self.step, self.diverged, self.born = 0, (None,) * len(METHODS), _spectrum(self.each[0])
         self.at, self.densities = [0], [[_densities(net) for net in self.each]]
-        self._n_turns, self._turns_a_count = 0, 1 if n_neurons <= _LARGE else 2
+        self._n_turns, self._turns_a_count = 0, 1 if n_neurons <= _LARGE else 4
         self._turn = threading.Lock()
 
     @property
@@ -135,13 +143,8 @@ class _Training:
         """Whether all steps are done, or no network is left."""
         return self.step == self.steps or None not in self.diverged
 
-    @property
-    def is_counted(self) -> bool:
-        """Whether what is there now has been counted."""
-        return self.at[-1] == self.step
-
     def go_on(self) -> None:
-        """A few steps; after one or two such turns matrices and neurons are counted."""
+        """A few steps; after one such turn or a few the matrices are counted."""
         with self._turn:
             if self.is_over:  # another stream has been here
                 return
@@ -164,7 +167,7 @@ class _Training:
             outputs = net(self.x).detach()[:, 0].double()
             spectra = {key: _spectrum(self.each[i]) for i, key in enumerate(METHODS) if self._goes_on(i)}
             history = np.array([counted[run] for counted in self.densities]).T
-            between = _shrunk(_sorted_between(net)) if goes_on else torch.zeros(1, 1)
+            between = _sorted_between(net) if goes_on else torch.zeros(1, 1)
             nothing = np.empty(0)
             return {
                 "method": method,
@@ -224,17 +227,20 @@ def _norms(layer: SkipLayer) -> np.ndarray:
 
 @torch.no_grad()
 def _sorted_between(net: SkipNet) -> torch.Tensor:
-    """|A2| with rows and columns by decreasing norm, (K, K): their order is that of thin matrices with the same norms."""
+    """|A2| with rows and columns by decreasing norm; of many neurons every second, every third, ...
+
+    Their order is that of thin matrices with the same norms, so that only what is shown is multiplied out.
+    """
     left, right = net.layers[1].W, net.layers[0].V
-    rows = sorted_by_norm(left @ torch.linalg.qr(right.mT, mode="r").R.mT).rows
-    columns = sorted_by_norm(torch.linalg.qr(left, mode="r").R @ right).columns
+    kept = slice(None, None, _neurons_a_row(len(left)))
+    rows = sorted_by_norm(left @ torch.linalg.qr(right.mT, mode="r").R.mT).rows[kept]
+    columns = sorted_by_norm(torch.linalg.qr(left, mode="r").R @ right).columns[kept]
     return (left[rows] @ right[:, columns]).abs_()
 
 
-def _shrunk(matrix: torch.Tensor) -> torch.Tensor:
-    """The largest entry of each of at most _MOST_SHOWN x _MOST_SHOWN blocks."""
-    side = -(-len(matrix) // _MOST_SHOWN)
-    return matrix if side == 1 else torch.nn.functional.max_pool2d(matrix[None, None], side, ceil_mode=True)[0, 0]
+def _neurons_a_row(n_neurons: int) -> int:
+    """Neurons for each row of the picture of A2."""
+    return -(-n_neurons // _MOST_SHOWN)
 
 
 def in_levels(matrix: torch.Tensor) -> np.ndarray:

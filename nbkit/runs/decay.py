@@ -109,7 +109,7 @@ def _train(name, nets, penalties, apart, settings, work: Path, say: Callable[[st
         row = {"epoch": record.step, "seconds": time.perf_counter() - started, "diverged": record.diverged}
         row |= {"losses": record.losses.tolist(), "median_losses": record.median_losses.tolist()}
         with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write("\n" + json.dumps(row))  # a line of its own, whatever a killed run left
         if record.step % (10 * settings.every) == 0:
             say(f"{name}: epoch {record.step} of {epochs}, {row['seconds']:.0f} s")
 

@@ -63,9 +63,11 @@ def tabulate(settings: Settings, *, work: Path, folder: Path | None = None) -> l
         folder: of the results, default data/results.
 
     Returns:
-        The paths of the CSV files.
+        The paths of the CSV files; none where there is no snapshot yet, and what was stored before stays.
     """
     parts = [part for part in _parts(settings, work) if part.epochs]
+    if not parts:
+        return []
     rows = {
         "decay_training": [row for part in parts for row in part.training()],
         "decay_spectra": [row for part in parts for row in part.spectra()],
@@ -94,10 +96,11 @@ class _Part:
     def __init__(self, name: str, nets: SkipNets | FullSkipNets, penalties, settings: Settings, work: Path) -> None:
         self.name, self.nets, self.penalties, self.settings = name, nets, penalties, settings
         self._paths = {int(path.stem[6:]): path for path in (work / name).glob("epoch_*.npz")}
-        self.epochs = sorted(self._paths)
         log = work / name / "records.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        self._records = [json.loads(line) for line in lines]
+        self._records = [record for line in lines if (record := _whole(line)) is not None]
+        told = {record["epoch"] for record in self._records}
+        self.epochs = sorted(epoch for epoch in self._paths if epoch in told)
 
     @property
     def seconds(self) -> float:
@@ -113,7 +116,7 @@ class _Part:
             yield about | {"loss": losses[run], "median_loss": medians[run]} | _densities(net)
 
     def spectra(self) -> Iterator[dict]:
-        epochs = self.epochs if self.name == "factored" else [self.epochs[0], self.epochs[-1]]
+        epochs = self.epochs if self.name == "factored" else sorted({self.epochs[0], self.epochs[-1]})
         for _, _, net, about in self._each(epochs):
             for index, value in enumerate(_spectrum(net).tolist()):
                 yield about | {"index": index, "singular_value": value}
@@ -135,6 +138,14 @@ class _Part:
             for run, (method, strength) in enumerate(self.penalties):
                 about = {"net": self.name, "method": method, "lambda": strength, "epoch": epoch}
                 yield epoch, run, self.nets[run], about
+
+
+def _whole(line: str) -> dict | None:
+    """The record on a line, or None where a killed run left a part of one."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _parts(settings: Settings, work: Path) -> list[_Part]:

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from nbkit.device import one_thread
+from nbkit.measure import bottleneck_singular_values
 from nbkit.nets import SkipNets
 from nbkit.results import load_result
 from nbkit.runs.decay import Settings, factored_nets, full_nets, samples
@@ -107,6 +107,30 @@ def test_an_interrupted_run_stores_a_part_and_goes_on_to_the_same_tables(small, 
             assert here.columns[column].tolist() == pytest.approx(there.columns[column].tolist(), nan_ok=True), column
 
 
+def test_a_killed_run_s_cut_line_costs_nothing_but_itself(small, tmp_path):
+    def say(line):
+        if line.startswith("full: epoch 0"):
+            raise Stop
+
+    with pytest.raises(Stop):
+        run_decay(work=tmp_path / "work", say=say, settings=SMALL, folder=tmp_path)
+    log = tmp_path / "work" / "factored" / "records.jsonl"
+    text = log.read_text()
+    log.write_text(text[: text.rindex("losses")])
+    tabulate(SMALL, work=tmp_path / "work", folder=tmp_path)
+    part = load_result("decay_training", folder=tmp_path)
+    assert part.sidecar["reached"] == {"factored": 200, "full": 0} and part.is_partial
+    spectra = rows_of(load_result("decay_spectra", folder=tmp_path), net="full", method="none", epoch=0)
+    assert spectra["index"].tolist() == [*range(60)]  # once, though the first snapshot is the last
+    run_decay(work=tmp_path / "work", say=lambda line: None, settings=SMALL, folder=tmp_path)
+    here, there = (load_result("decay_training", folder=folder) for folder in (tmp_path, small))
+    assert here.columns["epoch"].tolist() == there.columns["epoch"].tolist() and not here.is_partial
+
+
+def test_without_a_snapshot_nothing_is_stored_and_what_was_stays(tmp_path):
+    assert tabulate(SMALL, work=tmp_path / "none", folder=tmp_path / "out") == [] and not (tmp_path / "out").exists()
+
+
 def test_seconds_add_up_over_sittings(tmp_path):
     folder = tmp_path / "factored"
     folder.mkdir()
@@ -128,19 +152,20 @@ def test_the_stored_run_is_the_one_that_the_code_makes(stored):
 
 
 def test_the_first_steps_of_the_stored_run_are_met_again(stored):
-    """To 1e-3: rounding differs between machines, and grows."""
+    """Errors to 2 %: rounding at birth alone moves them by up to 0.6 % after 100 epochs. Spectra hardly feel it."""
     nets = factored_nets(STORED)
     x, y = samples(STORED)
+    born = ((nets(x)[..., 0] - y) ** 2).mean(dim=1).detach()
     with one_thread():
         last = list(descend_many(nets, x, y, STORED.penalties, max_steps=100, lr=STORED.lr, every=100))[-1]
-    for epoch, losses in ((0, ((factored_nets(STORED)(x)[..., 0] - y) ** 2).mean(dim=1)), (100, last.losses)):
+    for epoch, losses, tolerance in ((0, born, 1e-4), (100, last.losses, 2e-2)):
         rows = rows_of(stored["decay_training"], net="factored", epoch=epoch)
         order = [rows_place(rows, method, strength) for method, strength in STORED.penalties]
-        np.testing.assert_allclose(rows["loss"][order], losses.detach(), rtol=1e-3)
-    rows = rows_of(stored["decay_spectra"], net="factored", epoch=100, method="none")
-    np.testing.assert_allclose(
-        rows["singular_value"], torch.linalg.svdvals(nets[6].between[0].double())[:16], rtol=1e-3
-    )
+        np.testing.assert_allclose(rows["loss"][order], losses, rtol=tolerance)
+    rows = rows_of(stored["decay_spectra"], net="factored", epoch=100)
+    for net, (method, strength) in zip(nets, STORED.penalties, strict=True):
+        found = rows["singular_value"][(rows["method"] == method) & (rows["lambda"] == strength)]
+        np.testing.assert_allclose(found, bottleneck_singular_values(net.layers[1].W, net.layers[0].V), rtol=3e-4)
 
 
 def rows_place(rows, method, strength):

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nbkit.errors import NbkitError
+from nbkit.errors import NbkitError, show
 from nbkit.explore.controls import LogSlider, Slider, Text
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import BalanceView, balance_figure, balance_ranges, balance_traces
 
 __all__ = ["BalanceExplorer", "typed_vector"]
 
-_MOST, _LARGEST = 4, 100
+_MOST, _SMALLEST, _LARGEST = 4, 1e-3, 100
 _SCALES = np.logspace(-1, 1, 121)
 _LINE = np.linspace(-2.0, 2.0, 161)
 _STRENGTHS = np.linspace(-2.0, 2.0, 161)
@@ -80,19 +80,19 @@ class BalanceExplorer(Explorer):
 
 
 def typed_vector(name: str, text: str) -> np.ndarray:
-    """One to four numbers, not all 0.
+    """One to four numbers up to 100 in size, not all below 0.001: squares of smaller ones have no place on an axis.
 
     Raises:
-        NbkitError: anything else, or a number beyond 100 in size.
+        NbkitError: anything else.
     """
     try:
         values = np.array([float(word) for word in re.split(r"[,;\s]+", text) if word])
     except ValueError:
         values = np.array([np.nan])
-    if not 1 <= values.size <= _MOST or not (np.abs(values) <= _LARGEST).all() or not values.any():
+    if not 1 <= values.size <= _MOST or not _SMALLEST <= np.abs(values).max() <= _LARGEST:
         raise NbkitError(
-            f"BalanceExplorer: {name} must be 1 to {_MOST} numbers between -{_LARGEST} and {_LARGEST}, not all 0, got "
-            f"{text!r}. Write them as 1, -2."
+            f"BalanceExplorer: {name} must be 1 to {_MOST} numbers between -{_LARGEST} and {_LARGEST}, one of them at least "
+            f"{_SMALLEST:g} in size, got {show(text)}. Write them as 1, -2."
         )
     return values
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from nbkit.errors import NbkitError
+from nbkit.errors import NbkitError, show
 from nbkit.explore.controls import Choice, Slider, Text
 from nbkit.explore.course import METHOD_KEYS, STRENGTHS, Course, grid_samples, nets_born_small
 from nbkit.explore.explorer import Explorer
@@ -91,7 +91,7 @@ def typed_values(text: str) -> tuple[float, ...]:
     if words and not (3 <= len(values) <= _MOST and all(abs(value) <= 10 for value in values)):
         raise NbkitError(
             f"SplineExplorer: values must be 3 to {_MOST} numbers between -10 and 10, or nothing for random ones, got "
-            f"{text!r}. Write them as 0, 1, -0.5."
+            f"{show(text)}. Write them as 0, 1, -0.5."
         )
     return values
 

@@ -164,7 +164,7 @@ def test_with_one_output_and_no_bias_both_penalties_are_one():
     np.testing.assert_allclose(frame["costs"]["rbv2"], frame["costs"]["weight_decay"])
 
 
-@pytest.mark.parametrize("text", ["", "0, 0", "1, x", "1 2 3 4 5", "101", "inf"])
+@pytest.mark.parametrize("text", ["", "0, 0", "1, x", "1 2 3 4 5", "101", "inf", "nan", "1e-200"])
 def test_a_vector_that_cannot_be_used_is_explained(text):
     with pytest.raises(NbkitError, match="BalanceExplorer: v must be 1 to 4 numbers"):
         typed_vector("v", text)

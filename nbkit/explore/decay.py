@@ -26,7 +26,11 @@ _STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _TEXTS = {method.text: key for key, method in METHODS.items()}
 _COUNTED = ("V1", "W1", "V2", "W2", "A2")
 _LOST = [np.nan] * len(_COUNTED)
-_ACTIVE, _RANK, _FITS = 1e-3, 1e-3, 1e-3  # |v| |w|, a share of the largest singular value, a mean squared error
+_ACTIVE, _RANK, _FITS = (
+    1e-3,
+    1e-3,
+    1e-3,
+)  # |v| |w| or an entry, a share of the largest singular value, a mean squared error
 _APART_S = 0.13  # of computing between two pictures
 _TURN_MS, _LARGE_TURN_MS = 25, 35  # between two records, on a laptop: what is counted then costs a small part of it
 _STEP_MS, _STEP_MS_A_PRODUCT, _LARGE = (
@@ -180,7 +184,7 @@ class _Training:
                 "spectra": spectra,
                 "born": self.born,
                 "bound": self.bound,
-                "rank": int((spectra[method] > _RANK * spectra[method][0]).sum()) if goes_on else 0,
+                "rank": _rank(spectra[method], between) if goes_on else 0,
                 "norms": tuple(_norms(layer) for layer in net.layers) if goes_on else (nothing, nothing),
                 "between": in_levels(between),
                 "largest": float(between.max()) if goes_on else np.nan,
@@ -219,6 +223,11 @@ def _densities(net: SkipNet) -> list[float]:
 
 def _spectrum(net: SkipNet) -> np.ndarray:
     return bottleneck_singular_values(net.layers[1].W.detach(), net.layers[0].V.detach()).cpu().numpy()
+
+
+def _rank(values: np.ndarray, between: torch.Tensor) -> int:
+    """The numerical rank, 0 where no entry stands: what is left of A2 then is noise, of any rank."""
+    return int((values > _RANK * values[0]).sum()) if float(between.max()) > _ACTIVE else 0
 
 
 def _norms(layer: SkipLayer) -> np.ndarray:

@@ -53,9 +53,10 @@ def run_decay(
 def tabulate(settings: Settings, *, work: Path, folder: Path | None = None) -> list[Path]:
     """Store the tables of whatever snapshots there are; their sidecars say how far the trainings have come.
 
-    decay_training: one row for each network and snapshot. decay_spectra: singular values of A^(2), of the fully connected
-    networks at birth and at the end only. decay_matrices: |A^(2)| sorted by decreasing norms of rows and columns, in blocks,
-    at lambda of Figure 3, when the fully connected trainings end and when all do.
+    decay_training: one row for each network and snapshot; the rank of A^(2) is 0 where none of its entries stands.
+    decay_spectra: singular values of A^(2), of the fully connected networks at birth and at the end only. decay_matrices:
+    |A^(2)| sorted by decreasing norms of rows and columns, in blocks, at lambda of Figure 3, when the fully connected
+    trainings end and when all do.
 
     Args:
         settings: of the run.
@@ -169,7 +170,8 @@ def _densities(net: SkipNet | FullSkipNet) -> dict[str, float]:
         spectrum = _spectrum(net)
         neurons = {f"active_{place}": int(active_neurons(net.layers[place - 1]).sum()) for place in (1, 2)}
         neurons |= {"groups_1": int(neuron_groups(net.layers[0]).max()) + 1}
-        neurons |= {"rank_A2": int((spectrum > _REL * spectrum[0]).sum())}
+        # what is left of a matrix of which no entry stands is noise, of any rank
+        neurons |= {"rank_A2": int((spectrum > _REL * spectrum[0]).sum()) if between else 0}
     columns = {f"density_{name}": value for name, value in named.items()}
     return columns | {"density_A2": between, "mean_density": mean} | neurons
 

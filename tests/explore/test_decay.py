@@ -46,7 +46,7 @@ def assert_tells(frame, net, x):
         assert frame["densities"][name][-1] == pytest.approx((np.abs(matrix) > 1e-3).mean(), abs=2 / matrix.size), name
     values = np.linalg.svd(between, compute_uv=False)[: frame["bound"]]
     np.testing.assert_allclose(frame["spectra"][frame["method"]], values, rtol=1e-5, atol=1e-5 * values[0])
-    assert frame["rank"] == (values > 1e-3 * values[0]).sum()
+    assert frame["rank"] == (values > 1e-3 * values[0]).sum() * (np.abs(between).max() > 1e-3)
     for norms, layer in zip(frame["norms"], (first, second), strict=True):
         wanted = np.linalg.norm(layer["V"], axis=0) * np.linalg.norm(layer["W"], axis=1)
         np.testing.assert_allclose(norms, wanted, rtol=1e-5, atol=1e-9)
@@ -148,6 +148,16 @@ def test_networks_that_are_lost_are_told_with_the_step(opened):
     assert explorer.error is None and np.isnan(explorer.data["densities"]["V1"][-1])
     assert "diverged at step 1" in explorer.figure.layout.title.text.replace("<br>", " ")
     assert "use a smaller rate" in explorer._panel._status.value
+
+
+def test_of_a_network_that_collapsed_no_rank_is_left():
+    training = room._Training(0.1, 32, 2, 2, 3, 500, "0.01")
+    with torch.no_grad():
+        for parameters in training.nets.parameters():
+            parameters.mul_(1e-3)
+    frame = training.frame("rbv2")
+    assert (frame["spectra"]["rbv2"] > 0.1 * frame["spectra"]["rbv2"][0]).all() and frame["largest"] < 1e-3
+    assert frame["rank"] == 0
 
 
 def test_the_title_says_how_many_neurons_are_left_and_whether_it_interpolates(opened):

@@ -127,6 +127,19 @@ def test_a_killed_run_s_cut_line_costs_nothing_but_itself(small, tmp_path):
     assert here.columns["epoch"].tolist() == there.columns["epoch"].tolist() and not here.is_partial
 
 
+def test_a_matrix_of_which_nothing_stands_has_rank_0(tmp_path):
+    folder = tmp_path / "factored"
+    folder.mkdir()
+    arrays = {name: value.numpy() * 1e-3 for name, value in factored_nets(SMALL).state_dict().items()}
+    np.savez(folder / "epoch_000000.npz", **arrays)
+    row = {"epoch": 0, "seconds": 1.0, "losses": [1.0] * 7, "median_losses": [1.0] * 7}
+    (folder / "records.jsonl").write_text(json.dumps(row))
+    tabulate(SMALL, work=tmp_path, folder=tmp_path / "out")
+    columns = load_result("decay_training", folder=tmp_path / "out").columns
+    assert set(columns["density_A2"]) == set(columns["rank_A2"]) == {0}
+    assert len(load_result("decay_spectra", folder=tmp_path / "out").columns["index"]) == 7 * 3
+
+
 def test_without_a_snapshot_nothing_is_stored_and_what_was_stays(tmp_path):
     assert tabulate(SMALL, work=tmp_path / "none", folder=tmp_path / "out") == [] and not (tmp_path / "out").exists()
 

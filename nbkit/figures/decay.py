@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from nbkit.errors import NbkitError, check_choice
 from nbkit.figures.curves import label_places
-from nbkit.figures.template import FAINT, INK, dress
+from nbkit.figures.template import FAINT, FAMILY_COLOURS, INK, dress
 
 __all__ = ["METHODS", "DecayView", "Method", "decay_figure", "decay_ranges", "decay_traces"]
 
@@ -27,8 +27,8 @@ class Method:
 #: penalty -> how it looks in every picture of the chapter
 METHODS = MappingProxyType(
     {
-        "rbv2": Method("(2)", "#E69F00", "circle"),
-        "weight_decay": Method("weight decay", "#0072B2", "square"),
+        "rbv2": Method("(2)", FAMILY_COLOURS["decay"], "circle"),
+        "weight_decay": Method("weight decay", "#24618A", "square"),  # a deep tint of it: the two cross everywhere
         "none": Method("none", "#8A8F98", "diamond"),
     }
 )

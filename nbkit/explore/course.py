@@ -1,4 +1,4 @@
-"""What the small training explorers of notebook 10 share: networks side by side in training, and what was seen of them."""
+"""What the training explorers of notebook 10 share: samples, networks side by side in training, and what was seen of them."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence

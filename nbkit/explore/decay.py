@@ -11,19 +11,17 @@ import torch
 from nbkit.device import choose_device
 from nbkit.explore.canvas import MatrixCanvas
 from nbkit.explore.controls import Choice, Slider
+from nbkit.explore.course import METHOD_KEYS, STRENGTHS, grid_samples
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import METHODS, DecayView, decay_figure, decay_ranges, decay_traces
 from nbkit.measure import bottleneck_singular_values, density_above, neuron_norms, sorted_by_norm
 from nbkit.nets import SkipLayer, SkipNet, SkipNets
 from nbkit.training import descend_many
-from nbkit.weights import Uniform
 
 __all__ = ["DecayExplorer", "in_levels"]
 
 #: what is offered -> (rate at birth, rate at the last step, None where it is the same)
 _RATES = {"0.01 → 0.0001": (1e-2, 1e-4), "0.01": (1e-2, None), "0.001 (paper)": (1e-3, None), "10⁶": (1e6, None)}
-_STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-_TEXTS = {method.text: key for key, method in METHODS.items()}
 _COUNTED = ("V1", "W1", "V2", "W2", "A2")
 _LOST = [np.nan] * len(_COUNTED)
 _ACTIVE, _RANK, _FITS = (
@@ -47,8 +45,8 @@ class DecayExplorer(Explorer):
 
     groups = {
         "penalty": [
-            Choice("method", "method", tuple(_TEXTS)),
-            Slider("strength", "strength λ", values=_STRENGTHS, value=1e-3),
+            Choice("method", "method", tuple(METHOD_KEYS)),
+            Slider("strength", "strength λ", values=STRENGTHS, value=1e-3),
         ],
         "network": [
             Slider("n_neurons", "neurons K", values=(16, 32, 64, 144, 324, 648, 1296), value=64),
@@ -88,7 +86,7 @@ class DecayExplorer(Explorer):
     ) -> Iterator[dict | None]:  # fmt: skip
         """The networks after every few steps, from where their training is to its end."""
         training = _training(strength, n_neurons, bottleneck, n_inputs, seed, steps, rate)
-        key = _TEXTS[method]
+        key = METHOD_KEYS[method]
         told = -_APART_S
         while not training.is_over:
             is_due = time.thread_time() - told >= _APART_S  # of the processor: the share of the pictures stays small
@@ -125,9 +123,7 @@ class _Training:
         self, strength: float, n_neurons: int, bottleneck: int, n_inputs: int, seed: int, steps: int, rate: str
     ) -> None:
         device = choose_device()
-        grid = torch.cartesian_prod(*[torch.tensor([0.0, 0.5, 1.0])] * n_inputs)
-        self.x = grid.reshape(-1, n_inputs).to(device)
-        self.y = Uniform(1.0).sample((len(self.x),), seed=seed).to(self.x)
+        self.x, self.y = (values.to(device) for values in grid_samples((0.0, 0.5, 1.0), n_inputs, seed))
         self.nets = SkipNets((n_inputs, bottleneck, 1), n_neurons, seeds=(seed,) * len(METHODS)).to(device)
         self.each = [self.nets[run] for run in range(len(METHODS))]  # they share the memory of what trains
         self.strength, self.steps, self.bound = strength, steps, min(bottleneck, n_neurons)

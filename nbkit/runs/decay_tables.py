@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nbkit.errors import NbkitError
 from nbkit.measure import (
     active_neurons,
     bottleneck_singular_values,
@@ -20,7 +21,7 @@ from nbkit.measure import (
     sorted_by_norm,
 )
 from nbkit.nets import FullSkipNet, FullSkipNets, SkipNet, SkipNets
-from nbkit.results import save_result, sidecar
+from nbkit.results import load_result, save_result, sidecar
 from nbkit.runs.decay import COMMAND, Settings, factored_nets, full_nets, train_decay
 
 __all__ = ["N_BLOCKS", "run_decay", "tabulate"]
@@ -34,6 +35,8 @@ def run_decay(
 ) -> None:
     """The whole run; an interrupt stores what there is, marked as partial, and the next call goes on from there.
 
+    What a longer run has stored is not replaced by a part of this one.
+
     Args:
         work: folder of checkpoints and snapshots, kept until everything is stored.
         say: takes lines of progress.
@@ -43,11 +46,19 @@ def run_decay(
     try:
         train_decay(settings, work=work, say=say)
     except KeyboardInterrupt:
-        tabulate(settings, work=work, folder=folder)
+        if sum(part.epochs[-1] for part in _parts(settings, work) if part.epochs) >= _stored_steps(folder):
+            tabulate(settings, work=work, folder=folder)
         raise
     for path in tabulate(settings, work=work, folder=folder):
         say(f"stored {path}")
     shutil.rmtree(work)
+
+
+def _stored_steps(folder: Path | None) -> int:
+    try:
+        return load_result("decay_training", folder=folder).sidecar["steps"]
+    except NbkitError:  # nothing there, or damaged
+        return 0
 
 
 def tabulate(settings: Settings, *, work: Path, folder: Path | None = None) -> list[Path]:

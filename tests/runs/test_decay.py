@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -105,6 +106,17 @@ def test_an_interrupted_run_stores_a_part_and_goes_on_to_the_same_tables(small, 
         assert not here.is_partial
         for column in here.columns:
             assert here.columns[column].tolist() == pytest.approx(there.columns[column].tolist(), nan_ok=True), column
+
+
+def test_an_interrupted_run_leaves_what_a_longer_one_has_stored(small, tmp_path):
+    shutil.copytree(small, tmp_path / "out")
+
+    def say(line):
+        raise Stop
+
+    with pytest.raises(Stop):
+        run_decay(work=tmp_path / "work", say=say, settings=SMALL, folder=tmp_path / "out")
+    assert not load_result("decay_training", folder=tmp_path / "out").is_partial
 
 
 def test_a_killed_run_s_cut_line_costs_nothing_but_itself(small, tmp_path):

@@ -107,7 +107,10 @@ class DecayExplorer(Explorer):
         canvas, apart = self.canvases["between"], _neurons_a_row(len(frame["norms"][0]))
         which = "neuron" if apart <= 1 else f"every {apart}{'nd' if apart == 2 else 'rd'} neuron"
         canvas.row_label, canvas.column_label = (f"{which} of layer {layer}" for layer in (2, 1))
-        canvas.show(frame["between"], f"|A⁽²⁾| sorted, largest {frame['largest']:.2g}")
+        is_there = frame["between"].size > 1
+        canvas.show(
+            frame["between"], f"|A⁽²⁾| sorted, largest {frame['largest']:.2g}" if is_there else "no |A⁽²⁾| is left"
+        )
 
 
 _VIEW = ("method", "targets", "outputs", "steps", "densities", "spectra", "born", "bound", "norms")

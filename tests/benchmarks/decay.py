@@ -10,7 +10,7 @@ import torch
 
 from nbkit.device import describe_device, one_thread
 from nbkit.nets import FullSkipNet, FullSkipNets, SkipLayer, SkipNets
-from nbkit.runs.decay import Settings, samples
+from nbkit.runs.decay import Settings, factored_nets, full_nets, samples
 from nbkit.training import descend_many
 
 from .wires import Ratio, seconds, slope, tell
@@ -18,18 +18,6 @@ from .wires import Ratio, seconds, slope, tell
 STEPS = 20  # between two records
 
 Nets = SkipNets | FullSkipNets
-
-
-def factored_nets(settings: Settings) -> SkipNets:
-    """The seven networks of Figure 2, born alike."""
-    widths = (4, settings.bottleneck, 1)
-    return SkipNets(widths, settings.n_neurons, seeds=(settings.seed,) * len(settings.penalties))
-
-
-def full_nets(settings: Settings) -> FullSkipNets:
-    """The two fully connected baselines of Figures 3 and 4, born alike."""
-    k = settings.n_neurons
-    return FullSkipNets(4, (k, k), 1, seeds=(settings.seed,) * len(settings.full_penalties))
 
 
 def ours(nets: Nets, settings: Settings, penalties: list[tuple[str, float]]) -> Iterator[torch.Tensor]:

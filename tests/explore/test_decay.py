@@ -148,6 +148,7 @@ def test_networks_that_are_lost_are_told_with_the_step(opened):
     assert explorer.error is None and np.isnan(explorer.data["densities"]["V1"][-1])
     assert "diverged at step 1" in explorer.figure.layout.title.text.replace("<br>", " ")
     assert "use a smaller rate" in explorer._panel._status.value
+    assert explorer.canvases["between"].title == "no |A⁽²⁾| is left"
 
 
 def test_of_a_network_that_collapsed_no_rank_is_left():

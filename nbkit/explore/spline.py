@@ -161,6 +161,7 @@ def _training(data: tuple, strength: float, scale: float, steps: int) -> _Traini
 def _title(frame: dict) -> str:
     method, n = frame["method"], frame["samples"].shape[1]
     told = METHODS[method].text + (f", λ = {frame['strength']:.2g}" if method != "none" else "")
-    neurons = f"{frame['n_neurons'][-1]} neurons stand at {frame['knots'].shape[1]} knots"
+    n_knots = frame["knots"].shape[1]
+    neurons = f"{frame['n_neurons'][-1]} neurons stand at {n_knots} knot{'s' * (n_knots != 1)}"
     turn = f"RTV² {frame['rtv2'][method][-1]:.3g}, the spline's {frame['least']:.3g}"
     return f"{told}: {neurons} for {n} points; {turn}; MSE {frame['loss']:.1g}"

@@ -131,7 +131,9 @@ def _function_traces() -> list[go.Scatter]:
 
 def _function(view: SplineView, shown: Mapping[str, tuple[float, float]]) -> list[dict[str, object]]:
     colour, (x, y) = METHODS[view.method].colour, view.samples
-    names = [f"○ {view.knots.shape[1]} knots", "f(x)", "● data", "- - spline"][:: 1 if x.size else 5][: 4 * x.size]
+    names = [f"○ {view.knots.shape[1]} knot{'s' * (view.knots.shape[1] != 1)}", "f(x)", "● data", "- - spline"][
+        :: 1 if x.size else 5
+    ][: 4 * x.size]
     low, high = shown["yaxis"]
     labels = {
         "x": np.full(len(names), shown["xaxis"][1]), "y": np.linspace(high, low, 12)[1 : 1 + len(names)],

@@ -196,7 +196,9 @@ class _Runs:
             return
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):  # recorded, not run
+            with torch.cuda.graph(
+                self._graph, capture_error_mode="thread_local"
+            ):  # recorded; a cell may use CUDA meanwhile
                 self._plain()
         self._graph.replay()
 

@@ -6,6 +6,7 @@ import math
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ipywidgets
@@ -121,18 +122,25 @@ class Slider(Control):
 
 @dataclass(frozen=True)
 class LogSlider(Control):
-    """A positive number on a logarithmic track from `low` to `high`."""
+    """A positive number on a logarithmic track from `low` to `high`; three digits of it can be dragged to.
+
+    A value between two steps is used as it is, and the handle stands at the nearest step. (ipywidgets' own slider
+    would have the browser move it there, and tell the kernel a moment later, over whatever has been set since.)
+    """
 
     low: float = 1e-3
     high: float = 1.0
     value: float = 1.0
     steps_per_decade: int = 20
 
+    @cached_property
+    def steps(self) -> tuple[float, ...]:
+        """The values that can be dragged to, ascending."""
+        n_steps = round(math.log10(self.high / self.low) * self.steps_per_decade)
+        return tuple(float(f"{self.low * 10 ** (step / self.steps_per_decade):.3g}") for step in range(n_steps + 1))
+
     def widget(self) -> ipywidgets.Widget:
-        return ipywidgets.FloatLogSlider(
-            value=self.value, base=10, min=math.log10(self.low), max=math.log10(self.high),
-            step=1 / self.steps_per_decade, description=self.label, readout_format=".3g", layout=_LAYOUT, style=_STYLE,
-        )  # fmt: skip
+        return ListedSlider(self.steps, self._at_a_step(self.value), description=self.label, style=_STYLE)
 
     def check(self, who: str, value: Any) -> float:
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
@@ -140,6 +148,12 @@ class LogSlider(Control):
             rule = f"a number between {self.low:g} and {self.high:g}"
             raise self._refuse(who, rule, value, "Use a value in that range.")
         return float(value)
+
+    def offer(self, widget: ipywidgets.Widget, values: Sequence[Any] | None, value: Any) -> None:
+        super().offer(widget, values, self._at_a_step(value))
+
+    def _at_a_step(self, value: float) -> float:
+        return min(self.steps, key=lambda step: abs(math.log(step / value)))
 
 
 @dataclass(frozen=True)

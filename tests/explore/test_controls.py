@@ -36,7 +36,7 @@ def made():
         (DEGREE, ListedSlider, 4),
         (DEPTH, ipywidgets.IntSlider, 5),
         (SCALE, ipywidgets.FloatSlider, 0.0),
-        (DENSITY, ipywidgets.FloatLogSlider, 0.1),
+        (DENSITY, ListedSlider, 0.1),
         (PLACEMENT, ipywidgets.Dropdown, "random"),
         (RADICES, ipywidgets.Text, "2,2,2"),
         (SIGNED, ipywidgets.Checkbox, False),
@@ -85,6 +85,17 @@ def test_a_listed_slider_offers_only_what_is_admissible_and_then_everything_agai
     assert (widget.options, widget.value) == ((2, 4), 2)
     DEGREE.offer(widget, None, 8)
     assert (widget.options, widget.value) == ((2, 4, 8), 8)
+
+
+def test_a_logarithmic_slider_stands_at_the_step_nearest_to_a_value_between_two(made):
+    widget = made(DENSITY)
+    assert (DENSITY.steps[0], DENSITY.steps[20], DENSITY.steps[-1], len(DENSITY.steps)) == (0.001, 0.01, 1.0, 61)
+    ratios = [after / before for before, after in zip(DENSITY.steps, DENSITY.steps[1:], strict=False)]
+    assert all(ratio == pytest.approx(10**0.05, rel=0.01) for ratio in ratios)  # three digits
+    DENSITY.offer(widget, None, DENSITY.check("x", 0.0105))
+    assert widget.value == 0.01
+    DENSITY.offer(widget, None, 0.0107)
+    assert widget.value == 0.0112
 
 
 def test_a_stepping_slider_and_a_choice_offer_only_what_is_admissible(made):

@@ -50,7 +50,7 @@ class PaperDecayView:
 def paper_decay_figure(view: PaperDecayView, *, title: str = "", height: int = 620) -> go.Figure:
     """Above the mean density of V1, W1, V2, W2 against the epoch, below singular values of A2, each a curve a network.
 
-    The other lambdas are faint, fully connected networks dashed. Hollow circles are the ranks that the paper states.
+    The other lambdas are faint, fully connected networks ("full") dashed. Hollow circles are the ranks that the paper states.
 
     Args:
         view: what is shown.
@@ -152,7 +152,7 @@ def _spectra(view: PaperDecayView) -> list[dict[str, object]]:
         values = np.maximum(view.spectra.get((net, method), np.empty(0)), _LEAST)
         drawn.append({"x": np.arange(1, len(values) + 1), "y": values})
         if len(values):
-            ends.append((f" {METHODS[method].text}" + (", fully connected" if net == "full" else ""), values))
+            ends.append((f" {METHODS[method].text}" + (", full" if net == "full" else ""), values))
             methods.append(method)
     places = label_places(
         [values[0] for _, values in ends], [np.array([_LEAST, 3e3])], log=True, inside=True, height=_PANEL_PX

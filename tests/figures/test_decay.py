@@ -135,7 +135,7 @@ def test_spectra_stand_beside_the_bound_and_the_ranks_that_the_paper_states():
     assert traces["full none"].line.dash == "dash" and traces["factored rbv2"].line.dash == "solid"
     assert list(traces["bound"].x) == [2.5, 2.5]
     assert list(traces["paper"].x) == [1, 750, 1296] and traces["paper"].marker.symbol == "circle-open"
-    assert list(traces["spectrum labels"].text) == [" (2)", " none, fully connected", " ○ rank in the paper"]
+    assert list(traces["spectrum labels"].text) == [" (2)", " none, full", " ○ rank in the paper"]
 
 
 def test_the_number_of_traces_of_the_stored_runs_is_constant():

@@ -192,7 +192,10 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(monkeypatch, capsys, tmp_path
 def test_an_unknown_run_is_one_error_that_lists_the_runs(capsys):
     assert front_door.main(["run", "marathon"]) == 1
     said = capsys.readouterr()
-    assert "run: name must be one of 'trained_growth', 'radial_training', got 'marathon'" in said.err and "Traceback" not in said.err
+    assert (
+        "run: name must be one of 'trained_growth', 'radial_training', 'decay', got 'marathon'" in said.err
+        and "Traceback" not in said.err
+    )
 
 
 @pytest.fixture(scope="module")

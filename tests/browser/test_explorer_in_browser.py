@@ -34,7 +34,7 @@ class Toy(Explorer):
         self.figure.data[0].update(x=frame["x"], y=frame["y"], name=str(frame["height"]))
 '''
 # Every painted frame of every picture: [ms since 1970, the line's name]; a frame counts when the next one is asked for.
-RECORD = """() => document.querySelectorAll('.js-plotly-plot').forEach(gd => { gd.painted = [];
+RECORD = """() => document.querySelectorAll('.js-plotly-plot').forEach(gd => { if (gd.painted) return; gd.painted = [];
     gd.on('plotly_afterplot', () => requestAnimationFrame(() => gd.painted.push([Date.now(), gd.data[0].name]))); })"""
 LINE = "document.querySelectorAll('.js-plotly-plot .scatterlayer .js-line').length"
 STATUS = "document.querySelector('.nbkit-status')?.textContent"
@@ -58,6 +58,11 @@ ipywidgets.VBox([knob, bare])"""
 def run_toys(notebook, n_pictures):
     """Run all, wait until this many pictures have a line, and begin to record what is painted."""
     notebook.run_all()
+    return record(notebook, n_pictures)
+
+
+def record(notebook, n_pictures):
+    """Wait until this many pictures have a line, and begin to record what is painted."""
     notebook.wait_for(f"{LINE} >= {n_pictures}", 60)
     notebook.page.wait_for_timeout(1200)
     notebook.evaluate(RECORD)
@@ -66,14 +71,16 @@ def run_toys(notebook, n_pictures):
 
 @pytest.fixture(scope="module")
 def desk(chromium, lab, tmp_path_factory):
-    """One notebook for all tests that leave it usable: the explorers a and b, then a bare figure with a slider."""
+    """One notebook for all tests that leave it usable: the explorers a and b, and a cell that is not run."""
     (lab.folder / "toy.py").write_text(TOY)
     path = write_notebook(
-        lab.folder / "desk.ipynb", ["import ipywidgets\nfrom toy import *", "a = Toy(); a", BARE, "b = Toy(); b"]
+        lab.folder / "desk.ipynb", ["import ipywidgets\nfrom toy import *", "a = Toy(); a", "b = Toy(); b", BARE]
     )
     pictures = Path(os.environ.get("NBKIT_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
     notebook = Notebook(chromium, lab, path, pictures, width=1500, height=1700)
-    yield run_toys(notebook, 3)
+    for index in range(3):
+        notebook.run_cell(index)
+    yield record(notebook, 2)
     notebook.close()
 
 
@@ -127,9 +134,9 @@ def test_two_explorers_at_once_both_arrive(start):
     notebook.python("a.set(n_steps=60, step_ms=20)")
     notebook.drag(slider(notebook, "height h", 1), moves=15, pause_ms=50)
     notebook.python("a.settle(); b.settle()")
-    notebook.wait_for(f"{PICTURES}[2].data[0].name === '100'")
+    notebook.wait_for(f"{PICTURES}[1].data[0].name === '100'")
     assert notebook.python("import json; print(json.dumps([a.data['progress'][0], b.data['height']]))") == [60, 100]
-    assert all(len(painted(notebook, which)) >= 4 for which in (0, 2))
+    assert all(len(painted(notebook, which)) >= 4 for which in (0, 1))
     assert not notebook.page_errors
 
 
@@ -182,10 +189,14 @@ def test_an_interrupt_ends_the_stream_and_a_cell_run_again_replaces_its_explorer
 @pytest.mark.calm
 def test_a_key_press_is_painted_as_fast_as_by_a_bare_figure(start, capsys):
     notebook = start()
+    notebook.run_cell(
+        3
+    )  # here, where the machine is quiet: plotly's own widget stays empty if it loads for two seconds
+    record(notebook, 3)
     notebook.evaluate("() => document.addEventListener('keydown', () => { window.pressed = Date.now(); }, true)")
     waits = {"explorer": [], "bare": []}
     for _ in range(PRESSES):
-        for which, (name, label) in enumerate((("explorer", "height h"), ("bare", "bare"))):
+        for which, (name, label) in ((0, ("explorer", "height h")), (2, ("bare", "bare"))):
             handle = slider(notebook, label).locator(".noUi-handle")
             before = len(painted(notebook, which))
             handle.focus()

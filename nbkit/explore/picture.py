@@ -131,6 +131,14 @@ class Picture(Hearing, go.FigureWidget):
         figure = go.Figure({"data": list(self._data), "layout": dict(self._layout)})
         return figure.update_traces(uid=None)
 
+    @traitlets.observe("_js2py_traceDeltas")
+    def _handler_js2py_traceDeltas(self, change: dict[str, Any]) -> None:  # noqa: N802, plotly's name
+        # What the browser made of each trace is not looked at here; plotly would write it down at each picture, and
+        # stumble over arrays: a traceback that nobody sees, which takes half of the kernel's time.
+        if change["new"]:
+            self._trace_edit_in_process = False
+            self._js2py_traceDeltas = None
+
     def _handle_msg(self, msg: dict[str, Any]) -> None:
         # messages from the browser arrive on other threads while a stream draws
         with self._guard:

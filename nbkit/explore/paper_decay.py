@@ -9,13 +9,12 @@ import numpy as np
 from nbkit.explore.canvas import MatrixCanvas
 from nbkit.explore.controls import Choice, Slider
 from nbkit.explore.explorer import Explorer
-from nbkit.figures import METHODS, PaperDecayView, paper_decay_figure, paper_decay_traces
+from nbkit.figures import METHODS, PAPER_STRENGTHS, PaperDecayView, paper_decay_figure, paper_decay_traces
 from nbkit.results import Result, load_result
 
 __all__ = ["PaperDecayExplorer"]
 
 _EPOCHS = (0, 100, 200, 500, 1000, 2000, *range(5000, 200_001, 5000))
-_STRENGTHS = (1e-5, 1e-3, 1e-1)
 _NETS = {method.text: ("factored", key) for key, method in METHODS.items()} | {
     f"fully connected, {METHODS[key].text}": ("full", key) for key in ("weight_decay", "none")
 }
@@ -27,7 +26,7 @@ class PaperDecayExplorer(Explorer):
     groups = {
         "run": [
             Slider("epoch", "epoch", values=_EPOCHS, value=200_000, play=True),
-            Slider("strength", "strength λ", values=_STRENGTHS, value=1e-3),
+            Slider("strength", "strength λ", values=PAPER_STRENGTHS[::-1], value=1e-3),
         ],
         "matrix": [Choice("net", "network", tuple(_NETS))],
     }
@@ -61,7 +60,7 @@ class PaperDecayExplorer(Explorer):
             "densities": {
                 (method, here): (run["epoch"], run["mean_density"])
                 for method in METHODS
-                for here in dict.fromkeys(_of(method, each) for each in _STRENGTHS)
+                for here in dict.fromkeys(_of(method, each) for each in PAPER_STRENGTHS)
                 if (run := _where(rows, method=method, strength=here))["epoch"].size
             },
             "errors": {method: float(found["median_loss"][0]) for method, found in now.items()},

@@ -10,7 +10,7 @@ from nbkit.figures.growth import circle_figure, circle_traces, length_figure, le
 from nbkit.figures.isometry import construction_figure, construction_layout, construction_steps, pipeline_figure
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.operator import operator_figure, operator_layout, operator_traces
-from nbkit.figures.paper_decay import PaperDecayView, paper_decay_figure, paper_decay_traces
+from nbkit.figures.paper_decay import PAPER_STRENGTHS, PaperDecayView, paper_decay_figure, paper_decay_traces
 from nbkit.figures.race import race_figure
 from nbkit.figures.radial import (
     radial_functions_figure,
@@ -45,6 +45,7 @@ __all__ = [
     "MAGNITUDE",
     "METHODS",
     "PAPER",
+    "PAPER_STRENGTHS",
     "PaperDecayView",
     "Points",
     "SIGNED",

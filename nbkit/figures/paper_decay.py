@@ -12,10 +12,10 @@ from nbkit.figures.curves import label_places
 from nbkit.figures.decay import METHODS
 from nbkit.figures.template import INK, dress
 
-__all__ = ["PaperDecayView", "paper_decay_figure", "paper_decay_traces"]
+__all__ = ["PAPER_STRENGTHS", "PaperDecayView", "paper_decay_figure", "paper_decay_traces"]
 
-STRENGTHS = (1e-1, 1e-3, 1e-5)  # lambda of Figure 2
-_CURVES = [(method, strength) for method in ("rbv2", "weight_decay") for strength in STRENGTHS] + [("none", 0.0)]
+PAPER_STRENGTHS = (1e-1, 1e-3, 1e-5)  # lambda of Figure 2
+_CURVES = [(method, strength) for method in ("rbv2", "weight_decay") for strength in PAPER_STRENGTHS] + [("none", 0.0)]
 _NETS = [("factored", method) for method in METHODS] + [("full", "weight_decay"), ("full", "none")]
 _PAPER = {
     "rbv2": 1,

@@ -196,9 +196,8 @@ class _Runs:
             return
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(
-                self._graph, capture_error_mode="thread_local"
-            ):  # recorded; a cell may use CUDA meanwhile
+            # recorded, not run; a cell may use CUDA meanwhile
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._plain()
         self._graph.replay()
 

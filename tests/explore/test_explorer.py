@@ -767,7 +767,7 @@ def test_running_a_cell_again_closes_what_it_made():
         assert told.strip() == str([True] * 2 + [False] * 8)
         count = "from ipywidgets.widgets import widget\nprint(len(widget._instances), threading.active_count())"
         before = _run(client, "import threading\n" + count, "four")
-        for _ in range(10):
+        for _ in range(30):
             _run(client, make, "two")
         assert _run(client, count, "four") == before
     finally:

@@ -6,6 +6,7 @@ import pytest
 from nbkit.errors import NbkitError
 from nbkit.figures import (
     METHODS,
+    PAPER_STRENGTHS,
     DecayView,
     PaperDecayView,
     decay_figure,
@@ -14,6 +15,7 @@ from nbkit.figures import (
     paper_decay_figure,
     paper_decay_traces,
 )
+from nbkit.runs.decay import Settings
 
 VIEW = DecayView(
     "weight_decay",
@@ -153,3 +155,7 @@ def test_the_number_of_traces_of_the_stored_runs_is_constant():
 def test_runs_that_are_not_stored_are_refused(view, told):
     with pytest.raises(NbkitError, match=f"paper_decay_figure: .*{told}"):
         paper_decay_figure(view)
+
+
+def test_the_lambdas_drawn_are_those_of_the_stored_run():
+    assert PAPER_STRENGTHS == Settings().strengths

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid, grid_sample, pad
 
 from nbkit.data.shipped import mnist_digits
 from nbkit.device import as_array, random_generator
@@ -43,6 +43,18 @@ class Split:
     def unit(self) -> Split:
         """The same with every image divided by its l2 norm, as the lines of `digit_line`."""
         return replace(self, train_images=unit_norm(self.train_images), test_images=unit_norm(self.test_images))
+
+    def padded(self, side: int) -> Split:
+        """The same with every square image in the middle of side x side pixels, background around it."""
+        parts = {}
+        for name in ("train_images", "test_images"):
+            images = getattr(self, name)
+            old = math.isqrt(images[0].numel())
+            if old * old != images[0].numel() or old > side:
+                raise NbkitError(f"padded: side must be at least that of square images, got {side} for {old}. Use 32.")
+            before, more = divmod(side - old, 2)
+            parts[name] = pad(images.view(-1, old, old), (before, before + more) * 2).flatten(1)
+        return replace(self, **parts)
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from nbkit.nets.approximators import approximate_affine, approximate_bounded, ca
 from nbkit.nets.chain import chain
 from nbkit.nets.convolution import OrthogonalConv2d, SkewConv2d
 from nbkit.nets.covers import BallCondition, Cover, ball_condition, balls_needed, cover_box, grid_error
+from nbkit.nets.deep import DEEP_METHODS, deep_net
 from nbkit.nets.feedforward import FeedForward
 from nbkit.nets.lip_conv_net import lip_conv_net
 from nbkit.nets.penalties import balanced, rbv2_penalty, weight_decay_penalty
@@ -12,9 +13,11 @@ from nbkit.nets.radial import RadialNet, n_radial_parameters
 from nbkit.nets.rescaling import RADIAL_FUNCTIONS, RadialActivation
 from nbkit.nets.skip import FullSkipNet, SkipLayer, SkipNet
 from nbkit.nets.skip_many import FullSkipNets, SkipNets
+from nbkit.nets.sparse import SparseLinear, SparseSequential
 
 __all__ = [
     "ACTIVATIONS",
+    "DEEP_METHODS",
     "RADIAL_FUNCTIONS",
     "BallCondition",
     "Cover",
@@ -29,6 +32,8 @@ __all__ = [
     "SkipLayer",
     "SkipNet",
     "SkipNets",
+    "SparseLinear",
+    "SparseSequential",
     "approximate_affine",
     "approximate_bounded",
     "ball_condition",
@@ -37,6 +42,7 @@ __all__ = [
     "capture",
     "chain",
     "cover_box",
+    "deep_net",
     "grid_error",
     "lip_conv_net",
     "n_radial_parameters",

@@ -21,8 +21,8 @@ from nbkit.training.checkpoint import load_checkpoint, save_checkpoint
 __all__ = ["Progress", "accuracy", "train"]
 
 _OPTIMIZERS = {
-    "adam": lambda groups: torch.optim.Adam(groups, foreach=True),
-    "sgd": lambda groups: torch.optim.SGD(groups, lr=1.0, momentum=0.9, foreach=True),
+    "adam": lambda groups, decay: torch.optim.Adam(groups, weight_decay=decay, foreach=True),
+    "sgd": lambda groups, decay: torch.optim.SGD(groups, lr=1.0, momentum=0.9, weight_decay=decay, foreach=True),
 }
 _SCHEDULES = {
     "constant": lambda done: 1.0,
@@ -67,6 +67,7 @@ def train(
     learning_rate: float | Rate = 1e-3,
     schedule: str = "constant",
     optimizer: str = "adam",
+    weight_decay: float = 0.0,
     augment: Augment | None = None,
     seed: int | np.random.Generator | None = 0,
     every: int = 10,
@@ -89,6 +90,7 @@ def train(
         learning_rate: above 0, or a function (name, parameter) -> rate.
         schedule: "constant", or "cosine" from the full rate to 0 at the end.
         optimizer: "adam", or "sgd" with momentum 0.9.
+        weight_decay: at least 0, times each parameter, is added to its gradient.
         augment: (images, generator) -> images, applied to every training batch on the fly; labels stay.
         seed: an int repeats, None is fresh, a Generator advances.
         every: steps between two records.
@@ -111,7 +113,9 @@ def train(
         >>> [record.step for record in train(nets, mnist_split(), steps=4, every=2, n_test=100)]
         [0, 2, 4]
     """
-    state = _Training(module, data, epochs, steps, batch_size, learning_rate, schedule, optimizer, augment, seed)
+    state = _Training(
+        module, data, epochs, steps, batch_size, learning_rate, schedule, optimizer, weight_decay, augment, seed
+    )
     every = check_integer("train", "every", every, at_least=1)
     checkpoint_every = check_integer("train", "checkpoint_every", checkpoint_every, at_least=1)
     n_all = len(state.data.test_labels)
@@ -163,7 +167,9 @@ def accuracy(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> t
 class _Training:
     """Everything a training consists of between two steps."""
 
-    def __init__(self, module, data, epochs, steps, batch_size, learning_rate, schedule, optimizer, augment, seed):
+    def __init__(
+        self, module, data, epochs, steps, batch_size, learning_rate, schedule, optimizer, weight_decay, augment, seed
+    ):
         self.module, self.augment = module, augment
         if augment is not None and not callable(augment):
             raise NbkitError(
@@ -185,7 +191,8 @@ class _Training:
             )
         self.n_nets = self._check_outputs()
         groups = [{"params": [p], "full_rate": _rate(learning_rate, name, p)} for name, p in module.named_parameters()]
-        self.optimizer = _OPTIMIZERS[check_choice("train", "optimizer", optimizer, _OPTIMIZERS)](groups)
+        decay = check_number("train", "weight_decay", weight_decay, above=-5e-324)
+        self.optimizer = _OPTIMIZERS[check_choice("train", "optimizer", optimizer, _OPTIMIZERS)](groups, decay)
         self.step, self._order, self._order_epoch = 0, None, None
         self._loss_sum, self._n_summed = torch.zeros(self.n_nets, dtype=torch.float64), 0
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nbkit.device import spawn_generators
-from nbkit.errors import check_choice, check_integer, check_number
+from nbkit.errors import check_choice, check_integer
 from nbkit.nets.activations import ACTIVATIONS
 from nbkit.nets.sparse import SparseLinear, SparseSequential
 from nbkit.topology import Layer, biregular, cayley_expander, kronecker, mixed_radix, random_expander

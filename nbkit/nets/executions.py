@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nbkit.errors import NbkitError, check_choice
+from nbkit.errors import NbkitError
 from nbkit.topology import Layer, complete_blocks
 
 __all__ = ["Execution", "choose_execution"]

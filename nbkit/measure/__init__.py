@@ -1,4 +1,4 @@
-"""What can be seen: reach, paths, cones, spectra of wires, weights, convolutions and Jacobians; lengths of curves and their growth in networks."""
+"""What can be seen: reach, paths, cones, spectra of wires, weights, convolutions and Jacobians; lengths of curves and their growth in networks; seconds and bytes."""
 
 from nbkit.measure.compare import KSResult, ks_two_sample
 from nbkit.measure.cones import Cone, NodeSet, Progression, cone, cone_sizes
@@ -36,6 +36,7 @@ from nbkit.measure.spectrum import (
     spectral_gap,
 )
 from nbkit.measure.splines import PiecewiseLinear, connecting_spline, piecewise_linear, weight_rtv2
+from nbkit.measure.timing import LayerCost, stream_layer_times, time_layer
 
 __all__ = [
     "Cone",
@@ -43,6 +44,7 @@ __all__ = [
     "Estimate",
     "GrowthResult",
     "KSResult",
+    "LayerCost",
     "NodeSet",
     "PiecewiseLinear",
     "Progression",
@@ -98,8 +100,10 @@ __all__ = [
     "spectral_gap",
     "stable_rank",
     "stream_growth",
+    "stream_layer_times",
     "subvector_norm",
     "thresholded",
+    "time_layer",
     "weight_rtv2",
     "weight_scale",
 ]

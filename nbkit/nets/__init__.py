@@ -14,9 +14,11 @@ from nbkit.nets.rescaling import RADIAL_FUNCTIONS, RadialActivation
 from nbkit.nets.skip import FullSkipNet, SkipLayer, SkipNet
 from nbkit.nets.skip_many import FullSkipNets, SkipNets
 from nbkit.nets.sparse import SparseLinear, SparseSequential
+from nbkit.nets.vanilla_cnn import CNN_METHODS, vanilla_cnn
 
 __all__ = [
     "ACTIVATIONS",
+    "CNN_METHODS",
     "DEEP_METHODS",
     "RADIAL_FUNCTIONS",
     "BallCondition",
@@ -47,5 +49,6 @@ __all__ = [
     "lip_conv_net",
     "n_radial_parameters",
     "rbv2_penalty",
+    "vanilla_cnn",
     "weight_decay_penalty",
 ]

@@ -6,11 +6,13 @@ import torch
 from torch import nn
 
 from nbkit.errors import NbkitError, check_choice, check_integer
+from nbkit.topology import Layer, complete_blocks
 from nbkit.weights.convolution import check_kernel
 
 __all__ = ["OrthogonalConv2d", "SkewConv2d"]
 
 _PADDINGS = ("circular", "zeros")
+_STRIDES = ("unshuffle", "skip")
 _MAX_TERMS = 64  # a series that needs more has terms so large that their rounding shows
 
 
@@ -31,7 +33,7 @@ class _Convolution(nn.Module):
         c_out, c_in, *taps = self.weight.shape
         return f"{c_in}, {c_out}, kernel_size={tuple(taps)}, stride={self.stride}, padding={self.padding!r}"
 
-    def _unshuffled(self, x: torch.Tensor) -> torch.Tensor:
+    def _unshuffled(self, x: torch.Tensor, stride: int) -> torch.Tensor:
         """The image with each stride x stride square of pixels as channels."""
         who, kind = type(self).__name__, self.weight.dtype
         if not isinstance(x, torch.Tensor) or x.ndim not in (3, 4) or x.dtype != kind:
@@ -40,12 +42,12 @@ class _Convolution(nn.Module):
                 f"{who}: x must be a {kind} tensor (batch, channels, height, width), got {got}. Use x.to({kind}), or .float() "
                 "on the network."
             )
-        if any(n % self.stride for n in x.shape[-2:]):
+        if any(n % stride for n in x.shape[-2:]):
             raise NbkitError(
-                f"{who}: x must have a height and width that the stride of {self.stride} divides, got {tuple(x.shape)}. "
+                f"{who}: x must have a height and width that the stride of {stride} divides, got {tuple(x.shape)}. "
                 "Pad or crop the image."
             )
-        return nn.functional.pixel_unshuffle(x, self.stride) if self.stride > 1 else x
+        return nn.functional.pixel_unshuffle(x, stride) if stride > 1 else x
 
     def _padded(self, x: torch.Tensor, dilation: tuple[int, int]) -> torch.Tensor:
         """dilation * (k - 1) pixels more in all, the smaller half of an odd number before the image, as torch has it."""
@@ -68,7 +70,8 @@ class OrthogonalConv2d(_Convolution):
 
     It is isometric at birth for kernels of `delta_orthogonal`, with either padding, and for those of `eco` with circular
     padding and `dilation="eco"`. Training may lose that; a kernel that is wholly zero at birth is a missing wire, and
-    stays zero. Even kernels are padded by one pixel more behind than before.
+    stays zero. Even kernels are padded by one pixel more behind than before. Where the mask is a union of equal complete
+    blocks of channels, as SAO's, a grouped convolution leaves the missing kernels out.
 
     Args:
         kernel: (c_out, c_in, k, k), copied; the module has its dtype and device. `.float()` makes it float32.
@@ -76,9 +79,11 @@ class OrthogonalConv2d(_Convolution):
         padding: "circular" or "zeros".
         stride: s > 1 unshuffles first: n x n pixels of c channels are n/s x n/s pixels of c s^2, then the stride is 1.
             The kernel's c_in counts those.
+        strided: "unshuffle"; or "skip", which computes every s-th pixel of every s-th row only, as torch's own strided
+            convolution does: it drops directions, but no length grows.
 
     Raises:
-        NbkitError: no kernel, another dilation, padding or stride; when run, an image that does not fit them.
+        NbkitError: no kernel, another dilation, padding, stride or way to stride; when run, an image that does not fit them.
 
     Source:
         Esguerra et al. 2023, sections III-D.3, III-D.4 and IV-C.
@@ -90,26 +95,70 @@ class OrthogonalConv2d(_Convolution):
         torch.Size([1, 16, 16, 16])
     """
 
-    def __init__(self, kernel: object, *, dilation: int | str = 1, padding: str = "circular", stride: int = 1) -> None:
+    def __init__(
+        self,
+        kernel: object,
+        *,
+        dilation: int | str = 1,
+        padding: str = "circular",
+        stride: int = 1,
+        strided: str = "unshuffle",
+    ) -> None:
         super().__init__(kernel, padding, stride)
+        self.strided = check_choice("OrthogonalConv2d", "strided", strided, _STRIDES)
+        for name in ("inputs", "outputs", "order"):
+            self.register_buffer(name, None, persistent=False)
+        self.register_load_state_dict_post_hook(OrthogonalConv2d._find_blocks)
+        self._find_blocks()
         is_eco = isinstance(dilation, str) and dilation == "eco"
         self.dilation = "eco" if is_eco else check_integer("OrthogonalConv2d", "dilation", dilation, at_least=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, c_in / stride^2, height, width) -> (batch, c_out, height / stride, width / stride).
 
+        With strided="skip" the image has c_in channels, and sizes that the stride does not divide are rounded up.
+
         Raises:
             NbkitError: other channels, another dtype, a size that the stride or, for "eco", the kernel size does not
                 divide.
         """
-        x = self._unshuffled(x)
+        skip = self.stride if self.strided == "skip" else 1
+        x = self._unshuffled(x, self.stride // skip)
         if x.shape[-3] != self.weight.shape[1]:
             raise NbkitError(
                 f"OrthogonalConv2d: x must have {self.weight.shape[1]} channels behind the stride, got {x.shape[-3]}. "
                 "A stride s makes s^2 channels of each: give the kernel's c_in as many."
             )
         dilation = self._eco_dilation(x) if self.dilation == "eco" else (self.dilation,) * 2
-        return nn.functional.conv2d(self._padded(x, dilation), self.weight * self.mask, dilation=dilation)
+        if self.inputs is None:
+            kernel = self.weight * self.mask
+            return nn.functional.conv2d(self._padded(x, dilation), kernel, stride=skip, dilation=dilation)
+        x = self._padded(x.index_select(-3, self.inputs.flatten()), dilation)
+        kernel = self.weight[self.outputs[:, :, None], self.inputs[:, None, :]].flatten(0, 1)
+        y = nn.functional.conv2d(x, kernel, stride=skip, dilation=dilation, groups=len(self.inputs))
+        return y if self.order is None else y.index_select(-3, self.order)
+
+    def prune(self, mask: torch.Tensor) -> None:
+        """Keep the kernels of a mask, (c_out, c_in) of 0 and 1, and no others, in place and for good."""
+        self.mask = self.mask & mask.to(self.mask)[:, :, None, None]
+        self.weight.data *= self.mask
+        self._find_blocks()
+
+    def _find_blocks(self, *_: object) -> None:
+        """The channels of each block of the mask, where all channels lie in blocks of one shape and there are several."""
+        self.inputs = self.outputs = self.order = None
+        wires = self.mask[:, :, 0, 0]
+        if wires.all() or not (wires.any(0).all() and wires.any(1).all()):
+            return
+        try:
+            found = complete_blocks(Layer.from_biadjacency(wires.T))
+        except NbkitError:
+            return
+        if len(found) == 1:
+            outputs = torch.from_numpy(found[0].outputs)
+            self.inputs, self.outputs = (t.to(wires.device) for t in (torch.from_numpy(found[0].inputs), outputs))
+            if not torch.equal(outputs.flatten(), torch.arange(outputs.numel())):
+                self.order = outputs.flatten().argsort().to(wires.device)
 
     def _eco_dilation(self, x: torch.Tensor) -> tuple[int, int]:
         taps, size = self.weight.shape[2:], x.shape[-2:]
@@ -177,7 +226,7 @@ class SkewConv2d(_Convolution):
         Raises:
             NbkitError: more channels than the kernel's, another dtype, a size that the stride does not divide.
         """
-        x, channels = self._unshuffled(x), len(self.weight)
+        x, channels = self._unshuffled(x, self.stride), len(self.weight)
         if x.shape[-3] > channels:
             raise NbkitError(
                 f"SkewConv2d: x must have at most {channels} channels behind the stride, got {x.shape[-3]}. "

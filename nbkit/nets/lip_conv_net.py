@@ -3,14 +3,17 @@
 import math
 
 import numpy as np
+import torch
 from torch import nn
 
 from nbkit.device import check_memory, random_generator
-from nbkit.errors import NbkitError, check_integer, check_integers, check_number, show
+from nbkit.errors import NbkitError, check_integer, check_integers, show
 from nbkit.nets.activations import MaxMin
+from nbkit.nets.chain import chain
 from nbkit.nets.convolution import OrthogonalConv2d, SkewConv2d
-from nbkit.topology import biregular
-from nbkit.weights import eco, soc
+from nbkit.nets.vanilla_cnn import check_n_blocks
+from nbkit.topology import biregular, dense_layer
+from nbkit.weights import eco, orthogonal, soc
 
 __all__ = ["lip_conv_net"]
 
@@ -26,6 +29,7 @@ def lip_conv_net(
     widening: int = 2,
     image: tuple[int, int, int] = (3, 32, 32),
     density: float = 1.0,
+    n_classes: int | None = None,
     seed: int | np.random.Generator | None = 0,
 ) -> nn.Sequential:
     """LipConvNet-N: five blocks of depth/5 - 1 convolutions of stride 1 and one of stride 2, MaxMin after each.
@@ -40,7 +44,7 @@ def lip_conv_net(
     strided convolution as in Singla & Feizi's network. ECO needs a kernel size that divides the image, and 32 x 32
     pixels are 8, 4 and 2 in blocks 3 to 5 (4, 2 and 1 behind the unshuffling of their strided convolution), which 3
     never does. So each kernel is 3 where that divides, else the largest of 4, 2 and 1 that does: 4, 4 and 2, and behind
-    the unshuffling 4, 2 and 1. There is no classifier: append Flatten and Linear.
+    the unshuffling 4, 2 and 1.
 
     Args:
         depth: N, convolutions, a positive multiple of 5.
@@ -48,11 +52,14 @@ def lip_conv_net(
         widening: at least 1.
         image: (channels, height, width), both sizes multiples of 32: five blocks halve them.
         density: kept fraction of the kernels in ECO blocks, 1 / (number of blocks in a mask).
+        n_classes: outputs of a classifier behind the blocks, orthogonal rows that keep the network 1-Lipschitz at
+            birth; default none.
         seed: an int repeats, None is fresh, a Generator advances.
 
     Returns:
         nn.Sequential of the five blocks in float64 (`.float()` to train): (batch, *image) ->
-        (batch, channels * widening^5, height / 32, width / 32).
+        (batch, channels * widening^5, height / 32, width / 32). With a classifier (batch, *image), or rows of as many
+        numbers, -> (batch, n_classes).
 
     Raises:
         NbkitError: a depth, channels or an image that do not divide as above; a density that its masks do not admit
@@ -70,13 +77,18 @@ def lip_conv_net(
     )
     n_bytes = sum(_MODULE_BYTES + 72 * max(shape[:2]) ** 2 for block in layers for shape in block)
     check_memory(who, n_bytes, lower="the depth, the channels or widening")
-    n_parts = _check_parts(who, density, [c for block in layers[_SKEW_BLOCKS:] for shape in block for c in shape[:2]])
+    n_parts = check_n_blocks(who, density, [c for block in layers[_SKEW_BLOCKS:] for shape in block for c in shape[:2]])
     generator = random_generator(seed, who=who)
     blocks = []
     for i, shapes in enumerate(layers):
         made = (_skew(*shape, generator) if i < _SKEW_BLOCKS else _eco(*shape, n_parts, generator) for shape in shapes)
         blocks.append(nn.Sequential(*(module for convolution in made for module in (convolution, MaxMin()))))
-    return nn.Sequential(*blocks)
+    if n_classes is None:
+        return nn.Sequential(*blocks)
+    n_features = layers[-1][-1][1] * math.prod(image[1:]) // 4**_BLOCKS
+    rows = orthogonal(dense_layer(n_features, check_integer(who, "n_classes", n_classes, at_least=1)), seed=generator)
+    classifier = chain([rows], biases=[torch.zeros(len(rows), dtype=torch.float64)], output="linear")
+    return nn.Sequential(nn.Flatten(), nn.Unflatten(1, tuple(image)), *blocks, nn.Flatten(), *classifier)
 
 
 def _layer_shapes(
@@ -120,16 +132,3 @@ def _check_image(who: str, image: object) -> tuple[int, ...]:
             "Pad the image: five blocks halve it."
         )
     return sizes
-
-
-def _check_parts(who: str, density: object, channels: list[int]) -> int:
-    """The blocks of every ECO mask, 1 / density: a number that divides all their channels."""
-    number, shared = check_number(who, "density", density, above=0.0, at_most=1.0), math.gcd(*channels)
-    n_parts = round(1 / number)
-    if shared % n_parts or not math.isclose(number * n_parts, 1.0, rel_tol=1e-9):
-        admitted = ", ".join("1" if m == 1 else f"1/{m}" for m in range(1, shared + 1) if shared % m == 0)
-        raise NbkitError(
-            f"{who}: density must be 1 / (a divisor of {shared}, which all channels of ECO blocks have in common), got "
-            f"{show(density)}. Use one of {admitted}."
-        )
-    return n_parts

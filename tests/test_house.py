@@ -116,7 +116,7 @@ def test_imports_only_run_downwards(module):
 @pytest.mark.parametrize("module", [m for m in MODULES if room(m) in NUMERICAL], ids=str)
 def test_numerical_rooms_import_nothing_but_numerics(module):
     foreign = {name.split(".")[0] for name in imports(module)} - set(sys.stdlib_module_names)
-    assert foreign <= {"nbkit", "numpy", "torch", "scipy", "networkx"}
+    assert foreign <= {"nbkit", "numpy", "torch", "scipy", "networkx", "safetensors"}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if room(m) == "figures"], ids=str)

@@ -173,7 +173,7 @@ def _rate(settings: Settings, name: str, parameter: torch.nn.Parameter) -> float
 def _trained(settings: Settings, phase: str, work: Path, say: Callable[[str], None]) -> FeedForward:
     """The networks after one phase of training, from the checkpoint where there is one; every record is logged."""
     module, started = birth(settings), time.perf_counter()
-    for number, record in enumerate(training(settings, module, phase, checkpoint=work / f"{phase}.npz")):
+    for number, record in enumerate(training(settings, module, phase, checkpoint=work / f"{phase}.safetensors")):
         is_new = number > 0 or record.step == 0
         place = record.step // settings.every
         if is_new and (place <= 8 or place % 10 == 0 or record.is_last):

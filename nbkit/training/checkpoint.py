@@ -1,70 +1,158 @@
-"""Checkpoints of a training: one .npz file without pickled objects, replaced only when its successor is whole."""
+"""Checkpoints of a training: one safetensors file, replaced only when its successor is whole and on the disk."""
 
 from __future__ import annotations
 
+import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
-from nbkit.errors import NbkitError
+from nbkit.errors import NbkitError, show
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["check_path", "load_checkpoint", "save_checkpoint"]
+
+_FORMAT = {"format": "pt", "nbkit": "training"}
 
 
-def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, **facts: int) -> None:
-    """Write parameters, buffers and the optimiser's state, and beside them `facts`, the step among them."""
-    arrays = {f"module.{name}": value for name, value in module.state_dict().items()}
-    for place, entries in optimizer.state_dict()["state"].items():
-        arrays |= {f"optimizer.{place}.{name}": torch.as_tensor(value) for name, value in entries.items()}
+def check_path(who: str, checkpoint: object) -> Path | None:
+    """The path of a checkpoint, in a folder that exists from now on; None stays None.
+
+    Raises:
+        NbkitError: no path, or a folder that cannot be made.
+    """
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, (str, Path)):
+        raise NbkitError(
+            f"{who}: checkpoint must be the path of a .safetensors file, got {show(checkpoint)}. Write it as text."
+        )
+    path = Path(checkpoint)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NbkitError(
+            f"{who}: checkpoint must be in a folder that can be made, got {path} ({error.strerror}). Choose another."
+        ) from None
+    return path
+
+
+def save_checkpoint(
+    path: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    facts: Mapping[str, object],
+    **running: int | torch.Tensor,
+) -> None:
+    """Write parameters, buffers and the optimiser's state, the running values of the training, and what training it is.
+
+    Args:
+        path: of the file; it is the old one or the whole new one, whenever the process or the machine stops.
+        module, optimizer: as they are; optimiser states go by their parameter's name and keep its own layout.
+        facts: what says which training this is, as JSON knows it.
+        running: the step among them.
+    """
+    from safetensors.torch import save
+
+    tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
+    for name, parameter in module.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if value is not None:
+                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
+    tensors |= {f"running.{name}": torch.as_tensor(value) for name, value in running.items()}
+    # clones, since tied parameters may not share memory in the file
+    whole = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    content = save(whole, _FORMAT | {"facts": json.dumps(facts)})
     partial = path.with_name(f"{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("wb") as file:
-        np.savez(file, **{name: value.detach().cpu().numpy() for name, value in arrays.items()}, **facts)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(partial, path)
 
 
-def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, facts: Mapping[str, int]) -> int:
-    """Bring module and optimiser to where the checkpoint is.
+def load_checkpoint(
+    who: str, path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, facts: Mapping[str, object]
+) -> dict[str, torch.Tensor]:
+    """Bring module and optimiser to where the checkpoint is; on an error neither they nor the file are touched.
 
     Args:
-        path: an .npz file that `save_checkpoint` wrote.
+        who: the public function, for messages.
+        path: a file that `save_checkpoint` wrote.
         module, optimizer: changed in place.
         facts: what the checkpoint must say of its training.
 
     Returns:
-        The step.
+        The running values by name, the step among them.
 
     Raises:
-        NbkitError: a file that is damaged, or a checkpoint of another training.
+        NbkitError: a file that is empty, cut, or no safetensors file; a checkpoint of another training or network.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _error(path, f"{type(error).__name__}: {error}") from None
-    other = [f"{name} {arrays.get(name)} for {value}" for name, value in facts.items() if arrays.get(name) != value]
-    if other or "step" not in arrays:
-        raise _error(path, ", ".join(other) or "no step")
+    tensors, found = _read(who, path)
+    parts: dict[str, dict] = {"module": {}, "optimizer": {}, "running": {}}
+    for name, value in tensors.items():
+        kind, _, rest = name.partition(".")
+        parts.setdefault(kind, {})[rest] = value
+    wanted = json.loads(json.dumps(facts))
+    other = [
+        f"{name} {show(found.get(name))} for {show(value)}"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    ]
+    other = other or _other_network(parts, module)
+    if other:
+        raise _error(who, path, ", ".join(other[:3]))
+    module.load_state_dict(parts["module"])
+    places = {
+        id(each): place for place, each in enumerate(p for group in optimizer.param_groups for p in group["params"])
+    }
+    parameters = dict(module.named_parameters())
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, values in arrays.items():
-        if name.startswith("optimizer."):
-            _, place, key = name.split(".", 2)
-            state.setdefault(int(place), {})[key] = torch.from_numpy(values)
-    born = {name[7:]: torch.from_numpy(values) for name, values in arrays.items() if name.startswith("module.")}
-    try:
-        module.load_state_dict(born)
-    except RuntimeError as error:
-        raise _error(path, " ".join(str(error).split())[:200]) from None
+    for name, value in parts["optimizer"].items():
+        key, _, parameter = name.partition(".")
+        state.setdefault(places[id(parameters[parameter])], {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return int(arrays["step"])
+    return parts["running"]
 
 
-def _error(path: Path, found: str) -> NbkitError:
+def _read(who: str, path: Path) -> tuple[dict[str, torch.Tensor], dict]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if not path.stat().st_size:
+            raise _error(who, path, "an empty file")
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("facts", "null"))
+            if not isinstance(facts, dict):
+                raise _error(who, path, "a safetensors file that is no checkpoint of a training")
+            # clones, since these tensors are pages of the file
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, facts  # noqa: SIM118 (not a dict)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise _error(who, path, f"a file that is damaged or no safetensors file ({error})") from None
+    except OSError as error:
+        raise _error(who, path, f"a file that cannot be read ({error.strerror})") from None
+
+
+def _other_network(parts: Mapping[str, Mapping[str, torch.Tensor]], module: nn.Module) -> list[str]:
+    """What of the checkpoint's tensors does not fit the module, in words."""
+    here = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    there = {name: tuple(value.shape) for name, value in parts["module"].items()}
+    other = [
+        f"{name} of the shape {there.get(name, 'none')} for {here.get(name, 'none')}"
+        for name in [*here, *(there.keys() - here.keys())]
+        if there.get(name) != here.get(name)
+    ]
+    held = {name: parameter.shape for name, parameter in module.named_parameters()}
+    for name, value in parts["optimizer"].items():
+        key, _, parameter = name.partition(".")
+        if parameter not in held or value.ndim and value.shape != held[parameter]:
+            other.append(f"{key} of {parameter} in another layout")
+    return other
+
+
+def _error(who: str, path: Path, found: str) -> NbkitError:
     return NbkitError(
-        f"train: the checkpoint {path} must come from this very training, got {found}. Delete it to start anew."
+        f"{who}: the checkpoint {path} must come from this very training, got {found}. Delete it to start anew."
     )

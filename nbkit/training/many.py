@@ -14,7 +14,7 @@ import torch
 from nbkit.device import as_tensor, check_memory, one_thread
 from nbkit.errors import NbkitError, check_choice, check_integer, check_number, show
 from nbkit.nets import FullSkipNets, SkipNets
-from nbkit.training.checkpoint import load_checkpoint, save_checkpoint
+from nbkit.training.checkpoint import check_path, load_checkpoint, save_checkpoint
 
 __all__ = ["PENALTIES", "DescentOfMany", "descend_many"]
 
@@ -69,7 +69,7 @@ def descend_many(
         max_steps: at least 0.
         lr, final_lr: Adam's rate; it falls along a half cosine to final_lr at the last step, or stays.
         every: steps between two records.
-        checkpoint: an .npz file, written every `checkpoint_every` steps and at the end, from which training goes on if
+        checkpoint: a .safetensors file, written every `checkpoint_every` steps and at the end, from which training goes on if
             it is there.
 
     Yields:
@@ -91,11 +91,7 @@ def descend_many(
     """
     every = check_integer("descend_many", "every", every, at_least=1)
     checkpoint_every = check_integer("descend_many", "checkpoint_every", checkpoint_every, at_least=1)
-    if not isinstance(checkpoint, (str, Path, type(None))):
-        raise NbkitError(
-            f"descend_many: checkpoint must be the path of an .npz file, got {show(checkpoint)}. Write it as text."
-        )
-    path = None if checkpoint is None else Path(checkpoint)
+    path = check_path("descend_many", checkpoint)
     runs = _Runs(nets, x, y, penalties, max_steps, lr, final_lr, every)
     if path is not None and path.exists():
         runs.resume(path)
@@ -107,7 +103,7 @@ def descend_many(
             for _ in range(min(every - record.step % every, runs.max_steps - record.step)):
                 runs.take_step()
                 if path is not None and (runs.step % checkpoint_every == 0 or runs.step == runs.max_steps):
-                    save_checkpoint(path, nets, runs.optimizer, step=runs.step, **runs.facts)
+                    save_checkpoint(path, nets, runs.optimizer, runs.facts, step=runs.step)
 
 
 class _Runs:
@@ -148,12 +144,7 @@ class _Runs:
         return self.nets.n_runs * len(self.x) * max(inner.shape[1] for inner in self.nets.inner) < _SMALL
 
     def resume(self, path: Path) -> None:
-        before = {name: values.clone() for name, values in self.nets.state_dict().items()}
-        try:
-            self.step = load_checkpoint(path, self.nets, self.optimizer, self.facts)
-        except NbkitError:
-            self.nets.load_state_dict(before)  # a checkpoint of other widths has some tensors that fit
-            raise
+        self.step = int(load_checkpoint("descend_many", path, self.nets, self.optimizer, self.facts)["step"])
 
     def take_step(self) -> None:
         self._set_rate()

@@ -100,71 +100,6 @@ def noisy(images, generator):
     return images + 0.1 * torch.from_numpy(generator.standard_normal(images.shape).astype(np.float32))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_training_resumed_from_its_checkpoint_is_the_one_that_never_stopped(data, tmp_path, optimizer):
-    options = {
-        "steps": 25,
-        "batch_size": 16,
-        "augment": noisy,
-        "schedule": "cosine",
-        "optimizer": optimizer,
-        "every": 4,
-    }
-    through, stopped, resumed = (FeedForward(WIDTHS, n_nets=2) for _ in range(3))
-    *_, wanted = train(through, data, **options)
-    options |= {"checkpoint": tmp_path / "deep" / "run.npz", "checkpoint_every": 5}
-    for record in train(stopped, data, **options):
-        if record.step == 16:
-            break
-    records = [*train(resumed, data, **options)]
-    assert [record.step for record in records] == [15, 16, 20, 24, 25]
-    assert all(map(torch.equal, weights_of(through), weights_of(resumed)))
-    assert torch.equal(records[-1].test_accuracy, wanted.test_accuracy)
-
-
-def test_a_finished_training_is_only_loaded(data, tmp_path):
-    options = {"checkpoint": tmp_path / "run.npz"}
-    trained, loaded = FeedForward(WIDTHS), FeedForward(WIDTHS, seed=5)
-    finished(trained, data, **options)
-    assert [record.step for record in train(loaded, data, steps=30, batch_size=16, learning_rate=0.05, **options)] == [
-        30
-    ]
-    assert all(map(torch.equal, weights_of(trained), weights_of(loaded)))
-
-
-def test_a_checkpoint_holds_no_pickled_object(data, tmp_path):
-    finished(FeedForward(WIDTHS), data, checkpoint=tmp_path / "run.npz")
-    with np.load(tmp_path / "run.npz", allow_pickle=False) as arrays:
-        assert not [name for name in arrays if arrays[name].dtype.hasobject]
-
-
-@pytest.mark.parametrize("damage", ["half", "text", "empty"])
-def test_a_damaged_checkpoint_is_one_error(data, tmp_path, damage):
-    path = tmp_path / "run.npz"
-    finished(FeedForward(WIDTHS), data, checkpoint=path)
-    path.write_bytes({"half": path.read_bytes()[:500], "text": b"not an archive", "empty": b""}[damage])
-    with pytest.raises(NbkitError, match=r"train: the checkpoint .*run.npz must come from this very training"):
-        finished(FeedForward(WIDTHS), data, checkpoint=path)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [({"steps": 40}, "n_steps 30 for 40"), ({"seed": 3}, "entropy"), ({"batch_size": 8}, "batch")],
-)
-def test_a_checkpoint_of_another_training_is_refused(data, tmp_path, change, message):
-    options = {"checkpoint": tmp_path / "run.npz"}
-    finished(FeedForward(WIDTHS), data, **options)
-    with pytest.raises(NbkitError, match=f"must come from this very training, got .*{message}.*Delete it"):
-        finished(FeedForward(WIDTHS), data, **options | change)
-
-
-def test_a_checkpoint_of_another_network_is_refused(data, tmp_path):
-    options = {"checkpoint": tmp_path / "run.npz"}
-    finished(FeedForward(WIDTHS), data, **options)
-    with pytest.raises(NbkitError, match="size mismatch"):
-        finished(FeedForward((4, 9, 3)), data, **options)
-
-
 def test_a_cosine_starts_at_the_full_rate_and_falls_to_0(data):
     # Adam's first step moves every weight by its rate, whatever the gradient
     moved = []
@@ -285,7 +220,7 @@ def test_cuda_trains_as_the_cpu_does_and_goes_on_from_its_checkpoint(data, tmp_p
     nets = {device: FeedForward(WIDTHS, n_nets=3).to(device) for device in ("cpu", "cuda")}
     found = {device: finished(module, data) for device, module in nets.items()}
     torch.testing.assert_close(found["cuda"].loss, found["cpu"].loss, rtol=1e-2, atol=1e-3)
-    options = {"steps": 10, "checkpoint": tmp_path / "run.npz", "checkpoint_every": 5}
+    options = {"steps": 10, "checkpoint": tmp_path / "run.safetensors", "checkpoint_every": 5}
     *_, last = train(FeedForward(WIDTHS).cuda(), data, **options)
     [again] = train(FeedForward(WIDTHS, seed=1).cuda(), data, **options)
     assert torch.equal(again.test_accuracy, last.test_accuracy)

@@ -144,7 +144,7 @@ def test_resumed_from_a_checkpoint_it_is_the_training_that_never_stopped(samples
     through, stopped, resumed = made().to(dtype), made().to(dtype), made(seed=7).to(dtype)
     options = {"max_steps": 45, "every": 10, "lr": 0.02, "final_lr": final_lr}
     records = [*descend_many(through, *samples, MANY, **options)]
-    options |= {"checkpoint": tmp_path / "no" / "such folder" / "runs.npz", "checkpoint_every": 8}
+    options |= {"checkpoint": tmp_path / "no" / "such folder" / "runs.safetensors", "checkpoint_every": 8}
     for record in descend_many(stopped, *samples, MANY, **options):
         if record.step == 30:
             break
@@ -157,7 +157,7 @@ def test_resumed_from_a_checkpoint_it_is_the_training_that_never_stopped(samples
 
 def test_a_finished_training_is_only_loaded_and_may_go_on(samples, tmp_path):
     nets, more, less, through = (made(seed=seed) for seed in (0, 1, 2, 0))
-    path = tmp_path / "runs.npz"
+    path = tmp_path / "runs.safetensors"
     last(nets, *samples, MANY, max_steps=20, checkpoint=path)
     assert [record.step for record in descend_many(less, *samples, MANY, max_steps=5, checkpoint=path)] == [20]
     assert_equal(less, nets)
@@ -182,20 +182,20 @@ OTHERS = {
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_a_checkpoint_of_another_training_is_refused_and_nothing_is_touched(samples, tmp_path, other):
-    path = tmp_path / "runs.npz"
+    path = tmp_path / "runs.safetensors"
     last(made(), *samples, MANY, max_steps=4, checkpoint=path)
     written = path.read_bytes()
     given = {"nets": lambda: made(seed=5), "x": samples[0], "y": samples[1], "penalties": MANY} | other
     nets = given.pop("nets")()
     before = state(nets)
-    with pytest.raises(NbkitError, match="the checkpoint .*runs.npz must come from this very training, got"):
+    with pytest.raises(NbkitError, match="the checkpoint .*runs.safetensors must come from this very training, got"):
         next(descend_many(nets, **given, max_steps=8, checkpoint=path))
     assert path.read_bytes() == written and all(map(torch.equal, before, state(nets)))
 
 
 @pytest.mark.parametrize("damage", ["half", "text", "empty", "folder"])
 def test_a_damaged_checkpoint_is_one_error_and_stays(samples, tmp_path, damage):
-    path = tmp_path / "runs.npz"
+    path = tmp_path / "runs.safetensors"
     last(made(), *samples, MANY, max_steps=4, checkpoint=path)
     whole = path.read_bytes()
     written = {"half": whole[: len(whole) // 2], "text": b"no archive", "empty": b""}.get(damage)
@@ -350,7 +350,7 @@ def test_samples_may_be_lists_arrays_or_change_later(samples):
             {"max_steps": 10**13, "every": 10**13},
             "must fit into the memory budget.*Lower the number of samples or every",
         ),
-        ({"checkpoint": 3}, "checkpoint must be the path of an .npz file, got 3"),
+        ({"checkpoint": 3}, "checkpoint must be the path of a .safetensors file, got 3"),
         ({"nets": torch.nn.Linear(2, 1)}, "nets must be SkipNets or FullSkipNets, got Linear"),
     ],
 )
@@ -417,7 +417,7 @@ def test_on_cuda_a_resumed_training_is_the_one_that_never_stopped(samples, tmp_p
     through, stopped, resumed = made().cuda(), made().cuda(), made(seed=7).cuda()
     options = {"max_steps": 45, "every": 10, "lr": 0.02, "final_lr": final_lr}
     last(through, *samples, MANY, **options)
-    options |= {"checkpoint": tmp_path / "runs.npz", "checkpoint_every": 8}
+    options |= {"checkpoint": tmp_path / "runs.safetensors", "checkpoint_every": 8}
     for record in descend_many(stopped, *samples, MANY, **options):
         if record.step == 30:
             break

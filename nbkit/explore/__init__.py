@@ -51,6 +51,8 @@ _HOME = {
     "SparsityExplorer": "sparse",
     "DecayExplorer": "decay",
     "PaperDecayExplorer": "paper_decay",
+    "TrainDeepExplorer": "deep",
+    "SpeedExplorer": "speed",
 }
 
 __all__ = sorted(_HOME)

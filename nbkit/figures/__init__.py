@@ -4,6 +4,7 @@ from nbkit.figures.balance import BalanceView, balance_figure, balance_ranges, b
 from nbkit.figures.compress import compression_figure, compression_layout, compression_traces
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.decay import METHODS, DecayView, decay_figure, decay_ranges, decay_traces
+from nbkit.figures.deep import DEEP_LOOKS, DeepLook, DeepView, deep_figure, deep_ranges, deep_traces
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
@@ -23,6 +24,7 @@ from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
 from nbkit.figures.sparsity import sparsity_figure, sparsity_layout, sparsity_traces
 from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
+from nbkit.figures.speed import SPEED_WIRES, SpeedView, speed_axis, speed_figure, speed_panels
 from nbkit.figures.spline import SplineView, spline_figure, spline_ranges, spline_traces
 from nbkit.figures.stacked import CurvePanel, log_tick, stacked_figure, stacked_ranges, stacked_traces
 from nbkit.figures.swallow import disks_colours, disks_figure, disks_traces, swallow_figure, swallow_traces
@@ -40,6 +42,7 @@ from nbkit.figures.widths import WidthsView, widths_figure, widths_ranges, width
 from nbkit.figures.wiring import wiring_axes, wiring_figure, wiring_traces
 
 __all__ = [
+    "DEEP_LOOKS",
     "FAMILY_COLOURS",
     "INK",
     "MAGNITUDE",
@@ -49,13 +52,17 @@ __all__ = [
     "PaperDecayView",
     "Points",
     "SIGNED",
+    "SPEED_WIRES",
     "TRAINED_KINDS",
     "BalanceView",
     "Curve",
     "CurvePanel",
     "DecayView",
+    "DeepLook",
+    "DeepView",
     "ReachPanel",
     "Spectrum",
+    "SpeedView",
     "SplineView",
     "ThresholdView",
     "Tiles",
@@ -77,6 +84,9 @@ __all__ = [
     "decay_figure",
     "decay_ranges",
     "decay_traces",
+    "deep_figure",
+    "deep_ranges",
+    "deep_traces",
     "decision_trees_figure",
     "density_surface_figure",
     "disks_colours",
@@ -114,6 +124,9 @@ __all__ = [
     "spectra_traces",
     "spectrum_figure",
     "spectrum_traces",
+    "speed_axis",
+    "speed_figure",
+    "speed_panels",
     "spline_figure",
     "spline_ranges",
     "spline_traces",

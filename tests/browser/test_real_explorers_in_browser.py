@@ -52,6 +52,7 @@ SLIDERS = {
     "Balance": "factor a",
     "Widths": "seed",
     "Threshold": "threshold",
+    "Speed": "width n",
 }
 # name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256
 OPENED = {

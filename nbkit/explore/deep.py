@@ -1,0 +1,264 @@
+"""The explorer of notebook 07: a deep network learns the digits, and its Jacobian, its gradients, its seconds move with it."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import nn
+
+from nbkit.compress import prune
+from nbkit.data import Split, mnist_split
+from nbkit.device import one_thread
+from nbkit.explore.controls import Choice, LogSlider, Slider
+from nbkit.explore.explorer import Explorer
+from nbkit.figures import DeepView, deep_figure, deep_ranges, deep_traces
+from nbkit.nets import DEEP_METHODS, deep_net
+from nbkit.training import accuracy, train
+
+__all__ = ["TrainDeepExplorer"]
+
+_BATCH, _STEPS_AN_EPOCH = 64, 125
+_OPTIMIZERS = {"Adam": "adam", "SGD, momentum 0.9": "sgd"}
+_PRUNED = "GMP-S"
+_RADIX_DEGREE = 4  # radix 2 between pairs of neurons
+_N_TEST, _N_DIGITS = 250, 8  # test digits between two epochs; those at which the Jacobian is taken
+_CHANCE = 0.15  # who never gets so far guesses
+_TIMED_DEPTH = 20  # of the dense network that is timed beside deeper ones; what it takes is scaled up by its weights
+_APART = 4  # records between two timings of it
+_POLL_S = 0.05
+
+
+class TrainDeepExplorer(Explorer):
+    """A network of ten to a thousand layers trains; what it has learned, what passes through it and what a step costs."""
+
+    groups = {
+        "network": [
+            Slider("depth", "depth N", values=(10, 20, 50, 100, 200, 400, 1000), value=50),
+            Choice("method", "method", (*DEEP_METHODS, _PRUNED), value="SAO"),
+            Slider("degree", "degree d", values=(2, 4, 8, 16), value=4),
+            Slider("gain", "gain σ", values=(1.0, 1.02, 1.05, 1.1, 1.2), value=1.1),
+        ],
+        "training": [
+            Slider("epochs", "epochs", values=(1, 2, 3, 5, 10, 20), value=1),
+            LogSlider("rate", "rate η · N", low=0.005, high=5.0, value=0.1),
+            Choice("optimizer", "optimiser", tuple(_OPTIMIZERS)),
+            Slider("seed", "seed", 0, 9, value=0),
+        ],
+    }
+    presets = {
+        "Fig. 11": {"method": "SAO", "depth": 50, "optimizer": "SGD, momentum 0.9", "rate": 0.5},
+        "pruned: does not train": {"method": _PRUNED, "depth": 50},
+        "not orthogonal": {"method": "RG-N", "depth": 100},
+        "dense": {"method": "Dense", "depth": 50},
+        "a thousand layers": {"method": "SAO", "depth": 1000, "gain": 1.05, "epochs": 3, "rate": 0.2},
+    }
+    height = 560
+
+    def build(self) -> None:
+        self.figure = self.figure_widget(deep_figure(DeepView(), height=self.height))
+
+    def stream(
+        self, *, depth: int, method: str, degree: int, gain: float, epochs: int, rate: float, optimizer: str, seed: int
+    ) -> Iterator[dict | None]:
+        """The network after every few steps, from where its training is to the last epoch."""
+        training = _training(depth, method, degree, gain, rate, optimizer, seed)
+        n_steps = epochs * _STEPS_AN_EPOCH
+        yield training.frame(n_steps)
+        while not training.is_over(n_steps):
+            yield from training.go_on()
+            yield training.frame(n_steps)
+
+    def draw(self, frame: dict) -> None:
+        view = DeepView(**{name: frame[name] for name in _VIEW})
+        for axis, (low, high) in deep_ranges(view).items():
+            self.grow(axis, low, high)
+        self.figure.redraw(deep_traces(view))
+        self.figure.retitle(_title(frame))
+
+    def admissible(self, settings: dict) -> dict:
+        return {"degree": [_RADIX_DEGREE]} if settings["method"].startswith("RadiX") else {}
+
+
+_VIEW = ("method", "steps", "accuracies", "losses", "spectrum", "born", "gradients", "costs")
+
+
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """What was seen after some steps: loss (nats) and accuracy, singular values (digits, 10), gradient norms (layers,),
+    milliseconds of processor that a step of the network took, and of the dense one."""
+
+    step: int
+    loss: float
+    accuracy: float
+    spectrum: np.ndarray
+    gradients: np.ndarray
+    costs: tuple[float, float]
+
+
+class _Training:
+    """One network in training and what was seen of it after every few steps; streams of equal settings share it.
+
+    It computes on a thread of its own: a step of a thousand layers takes longer than others may have to wait.
+    """
+
+    def __init__(
+        self, depth: int, method: str, degree: int, gain: float, rate: float, optimizer: str, seed: int
+    ) -> None:  # fmt: skip
+        self.records: list[_Record] = []
+        self.depth, self.method, self.rate = depth, method, rate / depth
+        self._made, self._optimizer, self._seed = (depth, method, degree, gain, seed), _OPTIMIZERS[optimizer], seed
+        self._turns, self._thread = self._train(), ThreadPoolExecutor(1)
+        self.lost_at: int | None = None
+
+    def is_over(self, n_steps: int) -> bool:
+        """Whether so many steps are done, or the network is lost."""
+        return self.lost_at is not None or bool(self.records) and self.records[-1].step >= n_steps
+
+    def go_on(self) -> Iterator[None]:
+        """Until the next record, which may take seconds; meanwhile others have their turns."""
+        seen = len(self.records)
+        job = self._thread.submit(self._turn, seen)
+        while not job.done():
+            wait([job], timeout=_POLL_S)
+            yield
+        job.result()
+
+    def frame(self, n_steps: int) -> dict:
+        """What is shown when so many steps are done or, before that, now."""
+        seen = [record for record in self.records if record.step <= n_steps]
+        nothing = np.empty((0, 0))
+        now = seen[-1] if seen else _Record(0, np.nan, np.nan, nothing, np.empty(0), ())
+        done = {"depth": self.depth, "rate": self.rate, "lost_at": self.lost_at, "n_steps": n_steps}
+        return done | {
+            "method": self.method,
+            "steps": np.array([record.step for record in seen]),
+            "accuracies": np.array([record.accuracy for record in seen]),
+            "losses": np.array([record.loss for record in seen]),
+            "spectrum": now.spectrum,
+            "born": seen[0].spectrum if seen else nothing,
+            "gradients": now.gradients,
+            "costs": self._costs(seen),
+            "progress": (now.step, n_steps, "steps"),
+            "note": "" if seen else "the network is being born",
+        }  # fmt: skip
+
+    def _turn(self, seen: int) -> None:
+        if len(self.records) > seen:  # another stream has been here
+            return
+        try:
+            with one_thread():
+                next(self._turns)
+        except Exception:
+            self._turns, self.records = self._train(), []  # whoever comes again is told again
+            raise
+
+    def _train(self) -> Iterator[None]:
+        net, data = _born(*self._made), _digits()
+        dense = deep_net(min(self.depth, _TIMED_DEPTH), "Dense")
+        options = {"steps": 10**6, "batch_size": _BATCH, "n_test": 1, "seed": self._seed}
+        options["optimizer"] = self._optimizer
+        every = _steps_a_turn(self.depth)
+        records = train(net, data, learning_rate=self.rate, every=every, **options)
+        beside, share = train(dense, data, learning_rate=1e-9, every=every, **options), _dense_share(self.depth)
+        while True:
+            took, record = _timed(records)
+            other = _timed(beside)[0] * share if len(self.records) % _APART == 0 or record.step == every else np.nan
+            is_epoch = record.step and record.step % _STEPS_AN_EPOCH == 0
+            n_test = len(data.test_labels) if is_epoch else _N_TEST
+            right = float(accuracy(net, data.test_images[:n_test], data.test_labels[:n_test]))
+            found = _Record(
+                record.step, float(record.loss), right, _spectra(net, data.test_images[:_N_DIGITS]), _gradients(net),
+                (took / every, other / every),
+            )  # fmt: skip
+            if record.step and not np.isfinite(found.loss):
+                self.lost_at = record.step
+            self.records.append(found)
+            yield
+
+    def _costs(self, seen: list[_Record]) -> dict[str, float]:
+        """Milliseconds of a step, medians over all records but those of the first steps."""
+        costs = [record.costs for record in seen if record.step > 0]
+        if not costs:
+            return {}
+        own, dense = np.nanmedian(np.array(costs), axis=0)
+        name = "Dense" if self.depth <= _TIMED_DEPTH else "Dense, scaled"
+        return {name: float(dense), self.method: float(own)}
+
+
+@lru_cache(maxsize=3)
+def _training(
+    depth: int, method: str, degree: int, gain: float, rate: float, optimizer: str, seed: int
+) -> _Training:  # fmt: skip
+    return _Training(depth, method, degree, gain, rate, optimizer, seed)
+
+
+@lru_cache(maxsize=1)
+def _digits() -> Split:
+    return mnist_split().padded(32)
+
+
+def _steps_a_turn(depth: int) -> int:
+    """Steps between two records: looking at a network costs as much as a few of them."""
+    return 5
+
+
+def _born(depth: int, method: str, degree: int, gain: float, seed: int) -> nn.Sequential:
+    if method != _PRUNED:
+        return deep_net(depth, method, degree=degree, gain=gain, seed=seed)
+    dense = deep_net(depth, "Dense", gain=gain, seed=seed)
+    kept = degree * (512 + 256 * depth) / (1024 * 512 + 512 * 256 + (depth - 1) * 256**2)  # as SAO of this degree
+    return prune(dense, kept, "GMP")
+
+
+def _dense_share(depth: int) -> float:
+    """Weights of the dense network over those of the one that is timed in its place."""
+    weights = [10 + 2 * 1024 + 512 + 256 * (n - 1) for n in (depth, min(depth, _TIMED_DEPTH))]  # of 256 each
+    return weights[0] / weights[1]
+
+
+def _timed(records: Iterator) -> tuple[float, object]:
+    """Milliseconds of processor until the next record, and that record."""
+    began = time.thread_time()
+    record = next(records)
+    return 1000 * (time.thread_time() - began), record
+
+
+def _spectra(net: nn.Sequential, digits: torch.Tensor) -> np.ndarray:
+    """Singular values of the Jacobian at each digit, descending; NaN where it is not finite."""
+    n_outputs = 10
+    points = digits.repeat_interleave(n_outputs, dim=0).requires_grad_()
+    with torch.enable_grad():
+        wanted = torch.eye(n_outputs).repeat(len(digits), 1)
+        (rows,) = torch.autograd.grad(net(points), points, wanted)
+    jacobians = rows.double().view(len(digits), n_outputs, -1)
+    if not jacobians.isfinite().all():
+        return np.full((len(digits), n_outputs), np.nan)
+    return torch.linalg.svdvals(jacobians).numpy()
+
+
+def _gradients(net: nn.Sequential) -> np.ndarray:
+    """The norm of the last gradient of each layer's weights, from the pixels on; none before the first step."""
+    gradients = [module.weight.grad for module in net if hasattr(module, "weight")]
+    if gradients[0] is None:
+        return np.empty(0)
+    return torch.stack([torch.linalg.vector_norm(each, dtype=torch.float64) for each in gradients]).numpy()
+
+
+def _title(frame: dict) -> str:
+    told = f"{frame['method']}, {frame['depth']} layers, η = {frame['rate']:.2g}"
+    if not len(frame["steps"]):
+        return f"{told}: being born"
+    step, right = frame["steps"][-1], frame["accuracies"][-1]
+    costs = [*frame["costs"].values()]
+    faster = f"; a step takes 1/{costs[0] / costs[1]:.2g} of the dense network's" if costs else ""
+    if frame["lost_at"]:
+        return f"{told}: diverged at step {frame['lost_at']}. Use a smaller rate"
+    if step == 0:
+        return f"{told}: before training, {right:.0%} of test digits right"
+    if step >= frame["n_steps"] and max(frame["accuracies"]) < _CHANCE:
+        return f"{told}: did not train, {right:.0%} after {step / _STEPS_AN_EPOCH:.2g} epochs{faster}"
+    return f"{told}: {right:.1%} of test digits right after {step} steps{faster}"

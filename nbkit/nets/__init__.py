@@ -7,6 +7,14 @@ from nbkit.nets.convolution import OrthogonalConv2d, SkewConv2d
 from nbkit.nets.covers import BallCondition, Cover, ball_condition, balls_needed, cover_box, grid_error
 from nbkit.nets.deep import DEEP_METHODS, deep_net
 from nbkit.nets.feedforward import FeedForward
+from nbkit.nets.graph_challenge import (
+    CHALLENGE_BIASES,
+    Survivors,
+    challenge_inference,
+    challenge_inputs,
+    challenge_layers,
+    challenge_net,
+)
 from nbkit.nets.lip_conv_net import lip_conv_net
 from nbkit.nets.penalties import balanced, rbv2_penalty, weight_decay_penalty
 from nbkit.nets.radial import RadialNet, n_radial_parameters
@@ -18,6 +26,7 @@ from nbkit.nets.vanilla_cnn import CNN_METHODS, vanilla_cnn
 
 __all__ = [
     "ACTIVATIONS",
+    "CHALLENGE_BIASES",
     "CNN_METHODS",
     "DEEP_METHODS",
     "RADIAL_FUNCTIONS",
@@ -36,6 +45,7 @@ __all__ = [
     "SkipNets",
     "SparseLinear",
     "SparseSequential",
+    "Survivors",
     "approximate_affine",
     "approximate_bounded",
     "ball_condition",
@@ -43,6 +53,10 @@ __all__ = [
     "balls_needed",
     "capture",
     "chain",
+    "challenge_inference",
+    "challenge_inputs",
+    "challenge_layers",
+    "challenge_net",
     "cover_box",
     "deep_net",
     "grid_error",

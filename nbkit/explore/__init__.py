@@ -52,7 +52,9 @@ _HOME = {
     "DecayExplorer": "decay",
     "PaperDecayExplorer": "paper_decay",
     "TrainDeepExplorer": "deep",
+    "DeepTableExplorer": "deep_table",
     "SpeedExplorer": "speed",
+    "ConvTablesExplorer": "conv_tables",
 }
 
 __all__ = sorted(_HOME)

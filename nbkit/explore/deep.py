@@ -17,7 +17,7 @@ from nbkit.explore.controls import Choice, LogSlider, Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import DeepView, deep_figure, deep_ranges, deep_traces
 from nbkit.nets import DEEP_METHODS, deep_net
-from nbkit.training import accuracy, train
+from nbkit.training import Progress, accuracy, train
 
 __all__ = ["TrainDeepExplorer"]
 
@@ -52,7 +52,6 @@ class TrainDeepExplorer(Explorer):
     presets = {
         "Fig. 11": {"method": "SAO", "depth": 50, "optimizer": "SGD, momentum 0.9", "rate": 0.5},
         "pruned: does not train": {"method": _PRUNED, "depth": 50},
-        "not orthogonal": {"method": "RG-N", "depth": 100},
         "dense": {"method": "Dense", "depth": 50},
         "a thousand layers": {"method": "SAO", "depth": 1000, "gain": 1.05, "epochs": 3, "rate": 0.2},
     }
@@ -112,11 +111,11 @@ class _Training:
         self.depth, self.method, self.rate = depth, method, rate / depth
         self._made, self._optimizer, self._seed = (depth, method, degree, gain, seed), _OPTIMIZERS[optimizer], seed
         self._turns, self._thread = self._train(), ThreadPoolExecutor(1)
-        self.lost_at: int | None = None
+        self.verdict: str | None = None
 
     def is_over(self, n_steps: int) -> bool:
         """Whether so many steps are done, or the network is lost."""
-        return self.lost_at is not None or bool(self.records) and self.records[-1].step >= n_steps
+        return self.verdict is not None or bool(self.records) and self.records[-1].step >= n_steps
 
     def go_on(self) -> Iterator[None]:
         """Until the next record, which may take seconds; meanwhile others have their turns."""
@@ -132,7 +131,7 @@ class _Training:
         seen = [record for record in self.records if record.step <= n_steps]
         nothing = np.empty((0, 0))
         now = seen[-1] if seen else _Record(0, np.nan, np.nan, nothing, np.empty(0), ())
-        done = {"depth": self.depth, "rate": self.rate, "lost_at": self.lost_at, "n_steps": n_steps}
+        done = {"depth": self.depth, "rate": self.rate, "verdict": self.verdict, "n_steps": n_steps}
         return done | {
             "method": self.method,
             "steps": np.array([record.step for record in seen]),
@@ -171,12 +170,11 @@ class _Training:
             n_test = len(data.test_labels) if is_epoch else _N_TEST
             right = float(accuracy(net, data.test_images[:n_test], data.test_labels[:n_test]))
             found = _Record(
-                record.step, float(record.loss), right, _spectra(net, data.test_images[:_N_DIGITS]), _gradients(net),
+                record.step, float(record.loss), right, _spectra(net, data.test_images[:_N_DIGITS]), _gradients(record),
                 (took / every, other / every),
             )  # fmt: skip
-            if record.step and not np.isfinite(found.loss):
-                self.lost_at = record.step
             self.records.append(found)
+            self.verdict = record.verdict  # diverged: nothing comes behind it
             yield
 
     def _costs(self, seen: list[_Record]) -> dict[str, float]:
@@ -240,12 +238,10 @@ def _spectra(net: nn.Sequential, digits: torch.Tensor) -> np.ndarray:
     return torch.linalg.svdvals(jacobians).numpy()
 
 
-def _gradients(net: nn.Sequential) -> np.ndarray:
+def _gradients(record: Progress) -> np.ndarray:
     """The norm of the last gradient of each layer's weights, from the pixels on; none before the first step."""
-    gradients = [module.weight.grad for module in net if hasattr(module, "weight")]
-    if gradients[0] is None:
-        return np.empty(0)
-    return torch.stack([torch.linalg.vector_norm(each, dtype=torch.float64) for each in gradients]).numpy()
+    norms = [float(norm) for name, norm in record.gradient_norms.items() if name.endswith("weight")]
+    return np.array(norms if record.step else [])
 
 
 def _title(frame: dict) -> str:
@@ -255,8 +251,8 @@ def _title(frame: dict) -> str:
     step, right = frame["steps"][-1], frame["accuracies"][-1]
     costs = [*frame["costs"].values()]
     faster = f"; a step takes 1/{costs[0] / costs[1]:.2g} of the dense network's" if costs else ""
-    if frame["lost_at"]:
-        return f"{told}: diverged at step {frame['lost_at']}. Use a smaller rate"
+    if frame["verdict"]:
+        return f"{told}: {frame['verdict'].partition(' (')[0]}. Use a smaller rate"
     if step == 0:
         return f"{told}: before training, {right:.0%} of test digits right"
     if step >= frame["n_steps"] and max(frame["accuracies"]) < _CHANCE:

@@ -2,9 +2,11 @@
 
 from nbkit.figures.balance import BalanceView, balance_figure, balance_ranges, balance_traces
 from nbkit.figures.compress import compression_figure, compression_layout, compression_traces
+from nbkit.figures.conv_tables import CONV_METHODS, conv_tables_axes, conv_tables_figure, conv_tables_panels
 from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.decay import METHODS, DecayView, decay_figure, decay_ranges, decay_traces
 from nbkit.figures.deep import DEEP_LOOKS, DeepLook, DeepView, deep_figure, deep_ranges, deep_traces
+from nbkit.figures.deep_table import DeepTableView, deep_table_figure, deep_table_ranges, deep_table_traces
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
@@ -42,6 +44,7 @@ from nbkit.figures.widths import WidthsView, widths_figure, widths_ranges, width
 from nbkit.figures.wiring import wiring_axes, wiring_figure, wiring_traces
 
 __all__ = [
+    "CONV_METHODS",
     "DEEP_LOOKS",
     "FAMILY_COLOURS",
     "INK",
@@ -59,6 +62,7 @@ __all__ = [
     "CurvePanel",
     "DecayView",
     "DeepLook",
+    "DeepTableView",
     "DeepView",
     "ReachPanel",
     "Spectrum",
@@ -79,6 +83,9 @@ __all__ = [
     "construction_figure",
     "construction_layout",
     "construction_steps",
+    "conv_tables_axes",
+    "conv_tables_figure",
+    "conv_tables_panels",
     "curve_traces",
     "curves_figure",
     "decay_figure",
@@ -86,6 +93,9 @@ __all__ = [
     "decay_traces",
     "deep_figure",
     "deep_ranges",
+    "deep_table_figure",
+    "deep_table_ranges",
+    "deep_table_traces",
     "deep_traces",
     "decision_trees_figure",
     "density_surface_figure",

@@ -137,10 +137,12 @@ def _read(who: str, path: Path) -> tuple[dict[str, torch.Tensor], dict]:
 
 def _other_network(parts: Mapping[str, Mapping[str, torch.Tensor]], module: nn.Module) -> list[str]:
     """What of the checkpoint's tensors does not fit the module, in words."""
-    here = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    there = {name: tuple(value.shape) for name, value in parts["module"].items()}
+    here, there = (
+        {name: f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}" for name, value in tensors.items()}
+        for tensors in (module.state_dict(), parts["module"])
+    )
     other = [
-        f"{name} of the shape {there.get(name, 'none')} for {here.get(name, 'none')}"
+        f"{name} {there.get(name, 'missing')} for {here.get(name, 'none')}"
         for name in [*here, *(there.keys() - here.keys())]
         if there.get(name) != here.get(name)
     ]

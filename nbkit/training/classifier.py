@@ -7,7 +7,7 @@ import functools
 import math
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from nbkit.data.split import Split, as_split
 from nbkit.device import memory_budget, random_generator
 from nbkit.errors import NbkitError, check_choice, check_integer, check_number, show
+from nbkit.topology import Layer
 from nbkit.training.checkpoint import load_checkpoint, save_checkpoint
 from nbkit.training.guards import chance_limit, clip_gradients, gradient_norms
 from nbkit.training.schedules import as_schedule
@@ -166,18 +167,17 @@ class Training:
     @functools.cached_property
     def facts(self) -> dict[str, object]:
         """What a checkpoint must share with this training, from which everything follows bit for bit."""
-        data = [
-            zlib.crc32(each.cpu().contiguous().numpy()) for each in (self.data.train_images, self.data.train_labels)
-        ]
-        held = Counter(
-            module.execution for module in self.module.modules() if isinstance(getattr(module, "execution", None), str)
-        )
+        data = [self.data.train_images, self.data.train_labels]
+        modules = list(self.module.modules())
+        wires = [module.layer.edge_index() for module in modules if isinstance(getattr(module, "layer", None), Layer)]
+        held = Counter(getattr(module, "execution", None) for module in modules)
         return {
             "entropy": self.entropy,
             "n_steps": self.n_steps,
             "batch_size": self.batch_size,
-            "training data of the checksums": data,
-            "executions": dict(sorted(held.items())),
+            "checksum of the training data": _checksum(data),
+            "checksum of the wires": _checksum(wires),
+            "executions": {name: n for name, n in sorted(held.items(), key=str) if isinstance(name, str)},
         } | self.options
 
     @property
@@ -398,6 +398,10 @@ def _told(function: Callable) -> str:
     if isinstance(function, functools.partial):
         return f"{_told(function.func)}{function.args}{sorted(function.keywords.items())}"
     return getattr(function, "__qualname__", type(function).__qualname__)
+
+
+def _checksum(tensors: Iterable[torch.Tensor]) -> int:
+    return functools.reduce(lambda sum_, each: zlib.crc32(each.cpu().contiguous().numpy(), sum_), tensors, 0)
 
 
 def _as_batch(outputs: torch.Tensor) -> torch.Tensor:

@@ -131,9 +131,10 @@ def _present(module: nn.Module) -> torch.Tensor:
 
 def _pruned(module: nn.Module, layer: Layer) -> nn.Module:
     if isinstance(module, _LINEAR):
-        made = SparseLinear(layer, module.bias is not None, weights=_weight(module)).to(_weight(module))
-        if module.bias is not None:
-            made.bias.data.copy_(module.bias.detach())
+        weight, (sources, targets) = _weight(module), layer.edge_index()
+        made = SparseLinear(layer, module.bias is not None).to(weight.device, weight.dtype)
+        bias = {} if module.bias is None else {"bias": module.bias}
+        made.load_state_dict({"weight": weight[targets, sources], **bias}, strict=False)
         return made
     made, mask = copy.deepcopy(module), layer.mask().to(module.weight.device)
     if isinstance(made, OrthogonalConv2d):

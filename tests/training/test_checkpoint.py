@@ -105,7 +105,7 @@ def through():
 
 
 def test_a_training_that_was_killed_and_resumed_is_bit_for_bit_the_one_that_never_stopped(tmp_path, through):
-    # a batch a record: the child's records fall elsewhere, so its sums are not those of the resumed one until a later one
+    # the child records every step, so sums since the last record are the same only after the next one here
     command = [sys.executable, __file__, str(tmp_path), str(torch.get_num_threads())]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}

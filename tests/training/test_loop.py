@@ -10,6 +10,8 @@ from torch import nn
 from nbkit.errors import NbkitError
 from nbkit.nets import FeedForward
 from nbkit.training import accuracy, train
+from nbkit.training.guards import chance_limit, gradient_norms
+from nbkit.training.schedules import steps
 from nbkit.weights import Gaussian
 
 WIDTHS = (4, 8, 3)
@@ -173,6 +175,13 @@ def test_accuracy_is_the_share_of_right_answers():
         ({"steps": 1, "learning_rate": 0}, "train: learning_rate"),
         ({"steps": 1, "learning_rate": math.nan}, "train: learning_rate"),
         ({"steps": 1, "schedule": "steps"}, "train: schedule must be one of"),
+        ({"steps": 1, "momentum": 1}, r"train: momentum must be in \[0, 1\), got 1"),
+        ({"steps": 1, "weight_decay": -5e-324}, r"train: weight_decay must be in \[0, inf\), got -4.94066e-324"),
+        ({"steps": 1, "clip_norm": 0}, "train: clip_norm"),
+        ({"steps": 1, "patience": 0}, "train: patience"),
+        ({"steps": 1, "probes": [len]}, "train: probes must be functions of the module by name"),
+        ({"steps": 1, "probes": {"a": 3}}, "train: probes must be functions of the module by name"),
+        ({"steps": 1, "augment": [noisy, 3]}, "train: augment must be a function .* or a list of such"),
         ({"steps": 1, "optimizer": "lion"}, "train: optimizer must be one of"),
         ({"steps": 1, "every": 0}, "train: every"),
         ({"steps": 1, "n_test": 51}, "train: n_test must be an integer between 1 and 50"),
@@ -212,6 +221,206 @@ def test_a_module_that_is_no_classifier_is_refused(data):
 def test_what_has_no_parameters_is_refused(data, module):
     with pytest.raises(NbkitError, match="train: module must be a torch.nn.Module with parameters"):
         next(train(module, data, steps=1))
+
+
+def bare_sgd(net, data, n_steps, rate, *, momentum, decay):
+    """Full batches by torch's own optimiser, the rate of each step from a function."""
+    images, labels = torch.tensor(data[0], dtype=torch.float32), torch.tensor(data[1])
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0, momentum=momentum, weight_decay=decay)
+    for step in range(n_steps):
+        optimizer.param_groups[0]["lr"] = rate(step)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+
+
+def test_momentum_decay_and_schedule_are_those_of_torch(data):
+    nets = [nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    bare_sgd(nets[0], data, 12, lambda step: 0.2 * 0.5 ** (step // 4), momentum=0.7, decay=0.01)
+    schedule, options = steps((4, 8), factor=0.5), {"optimizer": "sgd", "momentum": 0.7, "weight_decay": 0.01}
+    finished(nets[1], data, steps=12, batch_size=100, learning_rate=0.2, schedule=schedule, **options)
+    for wanted, found in zip(*map(weights_of, nets), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_a_function_of_the_share_done_is_a_schedule(data):
+    net, seen = FeedForward(WIDTHS), []
+    finished(net, data, steps=4, schedule=lambda share: seen.append(share) or 0.0, weight_decay=0.1)
+    assert seen == [0, 0.25, 0.5, 0.75] and all(map(torch.equal, weights_of(net), weights_of(FeedForward(WIDTHS))))
+
+
+def test_a_schedule_below_0_is_refused(data):
+    with pytest.raises(NbkitError, match=r"train: the schedule's factor must be in \[0, inf\), got -1"):
+        finished(FeedForward(WIDTHS), data, schedule=lambda share: -1.0)
+
+
+SGD = {"optimizer": "sgd", "momentum": 0, "learning_rate": 0.01, "every": 1, "batch_size": 50}
+
+
+def moved_by_sgd(module, data, **options):
+    """Records, and (before - after) / rate of each parameter in the one step between them: its gradient."""
+    before = {name: value.detach().clone() for name, value in module.named_parameters()}
+    records = list(train(module, data, steps=1, **SGD | options))
+    return records, {name: (before[name] - value.detach()) / 0.01 for name, value in module.named_parameters()}
+
+
+def test_gradient_norms_are_those_of_each_network_and_parameter(data):
+    (first, last), gradients = moved_by_sgd(FeedForward(WIDTHS, n_nets=3), data)
+    assert list(last.gradient_norms) == list(gradients) and first.gradient_norm.isnan().all()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(
+            last.gradient_norms[name], gradient.flatten(1).norm(dim=1).double(), rtol=1e-3, atol=1e-5
+        )
+    whole = torch.cat([gradient.flatten(1) for gradient in gradients.values()], dim=1).norm(dim=1)
+    torch.testing.assert_close(last.gradient_norm, whole.double(), rtol=1e-3, atol=1e-5)
+
+
+def test_the_gradient_of_one_module_has_one_norm(data):
+    (_, last), gradients = moved_by_sgd(nn.Linear(4, 3), data)
+    whole = torch.cat([gradient.flatten() for gradient in gradients.values()]).norm().double()
+    torch.testing.assert_close(last.gradient_norm, whole[None], rtol=1e-3, atol=1e-5)
+
+
+def test_norms_of_gradients_whose_squares_float32_has_not_are_not_0():
+    parameter, unused = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.full((4,), 1e-30)
+    assert gradient_norms([parameter, unused], 1).flatten().tolist() == [pytest.approx(2e-30, rel=1e-6), 0]
+
+
+def test_each_networks_gradient_is_clipped_by_itself_and_the_record_has_its_norm_before(data):
+    plain, _ = moved_by_sgd(FeedForward(WIDTHS, n_nets=3), data)
+    norms = plain[1].gradient_norm
+    limit = float(norms.median())
+    (_, last), gradients = moved_by_sgd(FeedForward(WIDTHS, n_nets=3), data, clip_norm=limit)
+    moved = torch.cat([gradient.flatten(1) for gradient in gradients.values()], dim=1).norm(dim=1).double()
+    torch.testing.assert_close(moved, norms.clamp(max=limit), rtol=1e-3, atol=1e-5)
+    assert torch.equal(last.gradient_norm, norms)
+
+
+def test_probes_see_the_module_as_it_is_used_at_every_record(data):
+    net = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
+    probes = {
+        "weights": lambda module: module[0].weight.clone(),
+        "mode": lambda module: (module.training, torch.is_grad_enabled()),
+    }
+    for record in train(net, data, steps=4, every=2, probes=probes):
+        assert torch.equal(record.probes["weights"], net[0].weight) and record.probes["mode"] == (False, True)
+        assert net.training
+
+
+def test_augmentations_are_applied_in_turn(data):
+    seen = []
+    changes = [
+        lambda images, generator: 0 * images,
+        lambda images, generator: images + 1,
+        lambda x, g: seen.append(x) or x,
+    ]
+    finished(FeedForward(WIDTHS), data, steps=1, augment=changes)
+    assert torch.equal(seen[0], torch.ones(16, 4))
+
+
+def test_dropout_draws_from_seed_and_step_and_leaves_the_numbers_of_torch_alone(data):
+    trained = []
+    for other in (1, 2):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3))
+        torch.manual_seed(other)
+        before = torch.get_rng_state()
+        finished(net, data)
+        assert torch.equal(torch.get_rng_state(), before)
+        trained.append(weights_of(net))
+    assert all(map(torch.equal, *trained))
+
+
+def test_a_training_that_diverges_stops_before_the_step_and_says_so(data):
+    nets = [FeedForward((4, 8, 8, 3)) for _ in range(2)]
+    *_, last = train(nets[0], data, steps=30, learning_rate=1e15, optimizer="sgd", every=1)
+    assert last.is_last and last.step < 30 and last.diverged == (last.step,)
+    told = f"diverged at step {last.step} (epoch {last.step}): the loss or its gradient is not finite. Lower learning_rate."
+    assert last.verdict == told
+    assert all(value.isfinite().all() for value in weights_of(nets[0]))
+    # the parameters are those of so many steps: the loss that was not finite has moved none
+    assert (
+        finished(nets[1], data, steps=last.step, batch_size=64, learning_rate=1e15, optimizer="sgd").step == last.step
+    )
+    assert all(map(torch.equal, *map(weights_of, nets)))
+
+
+def test_a_gradient_that_is_not_finite_is_not_clipped_but_told(data):
+    net = nn.Linear(4, 3)
+    net.weight.register_hook(lambda gradient: gradient * math.inf)
+    before = weights_of(net)
+    _, last = train(net, data, steps=5, clip_norm=1.0)
+    assert last.step == 0 and last.verdict.startswith("diverged at step 0 ")
+    assert all(map(torch.equal, before, weights_of(net)))
+
+
+def test_one_network_that_diverges_stops_none_of_the_others_and_is_named(data):
+    nets = FeedForward(WIDTHS, n_nets=2)
+    with torch.no_grad():
+        nets.weights[0][0] = math.nan
+    last = finished(nets, data, epochs=20, steps=None, clip_norm=5.0)
+    assert last.diverged == (0, None) and last.verdict is None and last.test_accuracy[1] > 0.95
+
+
+def test_what_never_leaves_chance_is_given_up_when_patience_runs_out(data):
+    images, labels, test_images, test_labels = data
+    records = list(
+        train(
+            FeedForward(WIDTHS),
+            (0 * images, labels, 0 * test_images, test_labels),
+            steps=60,
+            batch_size=20,
+            patience=3,
+            every=4,
+            n_test=10,
+        )
+    )
+    assert [record.step for record in records] == [0, 4, 8, 12, 16]
+    share = records[-1].test_accuracy.item()
+    assert share in np.bincount(test_labels) / 50  # it guesses one class, and all test samples were looked at
+    assert records[-1].verdict == f"did not train: {100 * share:.3g} % after 3.2 epochs" and records[-1].is_last
+
+
+def test_what_leaves_chance_is_not_given_up(data):
+    last = finished(FeedForward(WIDTHS), data, epochs=20, steps=None, patience=6)
+    assert last.epoch == 20 and last.verdict is None
+
+
+def test_a_training_that_ends_at_chance_says_so_without_patience(data):
+    images, *others = data
+    assert finished(FeedForward(WIDTHS), (0 * images, *others)).verdict.startswith("did not train: ")
+
+
+def test_chance_is_the_commonest_class_and_four_standard_deviations_of_guessing_it():
+    assert chance_limit(torch.arange(400) % 2) == pytest.approx(0.5 + 4 * 0.5 / 20)
+    assert chance_limit(torch.tensor([0] * 90 + [2] * 10)) == pytest.approx(1, abs=1e-6)
+    assert chance_limit(torch.zeros(50, dtype=torch.int64)) < 1
+
+
+def test_a_test_class_that_nothing_is_trained_on_is_refused(data):
+    images, labels, *test = data
+    with pytest.raises(NbkitError, match=r"train: every class of the test set must be .* got test labels \[1\]"):
+        next(train(FeedForward(WIDTHS), (images[labels != 1], labels[labels != 1], *test), steps=1))
+
+
+def test_classes_may_be_missing_from_the_test_set_or_from_both(data):
+    images, labels, test_images, test_labels = data
+    for keep in (labels >= 0, labels != 1):
+        few = (images[keep], labels[keep], test_images[test_labels != 1], test_labels[test_labels != 1])
+        assert finished(FeedForward(WIDTHS), few, epochs=20, steps=None).test_accuracy > 0.95
+
+
+def test_a_batch_of_one_trains(data):
+    assert finished(FeedForward(WIDTHS), data, batch_size=1, steps=None, epochs=4).test_accuracy > 0.95
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_an_empty_set_is_refused(data, part):
+    cut = [each[:0] if (place < 2) == (part == "train") else each for place, each in enumerate(data)]
+    with pytest.raises(NbkitError, match=f"train: {part} images .* must have one n of at least 1"):
+        next(train(FeedForward(WIDTHS), tuple(cut), steps=1))
 
 
 @pytest.mark.gpu

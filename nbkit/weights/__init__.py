@@ -7,6 +7,7 @@ from nbkit.weights.orthogonal import (
     looks_linear_block,
     orthogonal,
     orthogonal_on_edges,
+    random_on_edges,
     random_on_mask,
 )
 from nbkit.weights.radix import radix_orthogonal
@@ -27,6 +28,7 @@ __all__ = [
     "orthogonal",
     "orthogonal_on_edges",
     "radix_orthogonal",
+    "random_on_edges",
     "random_on_mask",
     "slice_of_frequency",
     "soc",

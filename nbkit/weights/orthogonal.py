@@ -11,7 +11,10 @@ from nbkit.topology import Blocks, Layer, complete_blocks
 from nbkit.topology.layer import check_layer
 from nbkit.weights.laws import Gaussian, Law, check_law
 
-__all__ = ["as_layer", "looks_linear", "looks_linear_block", "orthogonal", "orthogonal_on_edges", "random_on_mask"]
+__all__ = [
+    "as_layer", "looks_linear", "looks_linear_block", "orthogonal", "orthogonal_on_edges", "random_on_edges",
+    "random_on_mask",
+]  # fmt: skip
 
 _UNIT = Gaussian(1.0)
 
@@ -92,11 +95,32 @@ def random_on_mask(mask: object, law: Law = _UNIT, *, seed: int | np.random.Gene
     who = "random_on_mask"
     layer = as_layer(who, mask)
     check_memory(who, 8 * layer.n_in * layer.n_out + 32 * layer.n_edges, lower="the number of nodes")
-    sample = check_law(who, "law", law).sample((layer.n_edges,), seed=random_generator(seed, who=who)).double()
     sources, targets = layer.edge_index()
     weights = torch.zeros(layer.n_out, layer.n_in, dtype=torch.float64)
-    weights[targets, sources] = sample / torch.from_numpy(layer.in_degrees())[targets].sqrt()
+    weights[targets, sources] = _random(who, layer, law, seed, targets)
     return weights
+
+
+def random_on_edges(layer: Layer, law: Law = _UNIT, *, seed: int | np.random.Generator | None = 0) -> torch.Tensor:
+    """The weights of `random_on_mask`, one for each wire in the order of `layer.edge_index()`; no matrix is made.
+
+    Returns:
+        float64 (n_edges,).
+
+    Raises:
+        NbkitError: as `random_on_mask`.
+    """
+    who = "random_on_edges"
+    layer = as_layer(who, check_layer(who, layer))
+    check_memory(who, 48 * layer.n_edges, lower="the number of nodes")
+    return _random(who, layer, law, seed, layer.edge_index()[1])
+
+
+def _random(
+    who: str, layer: Layer, law: Law, seed: int | np.random.Generator | None, targets: torch.Tensor
+) -> torch.Tensor:
+    sample = check_law(who, "law", law).sample((layer.n_edges,), seed=random_generator(seed, who=who)).double()
+    return sample / torch.from_numpy(layer.in_degrees())[targets].sqrt()
 
 
 def looks_linear_block(weights: object) -> torch.Tensor:

@@ -9,14 +9,16 @@ from torch import nn
 from nbkit.device import as_tensor, check_memory
 from nbkit.errors import NbkitError
 from nbkit.measure.products import DeepProduct
-from nbkit.nets import MaxMin
+from nbkit.nets import MaxMin, SparseLinear, SparseSequential, dense_copy
 
 __all__ = ["jacobian_factors", "jacobian_log10_singular_values", "jacobian_singular_values"]
 
 # What acts on every number alone has a diagonal Jacobian; what has none of its own only passes numbers on.
 _ELEMENTWISE = nn.Tanh, nn.ReLU, nn.SiLU, nn.GELU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Softplus
 _PASSING = nn.Identity, nn.Dropout, nn.Flatten
-_HOMOGENEOUS = nn.Linear, nn.Conv2d, nn.ReLU, nn.LeakyReLU, MaxMin, *_PASSING  # without bias: f(c x) = c f(x), c > 0
+_LINEAR = nn.Linear, SparseLinear
+_HOMOGENEOUS = *_LINEAR, nn.Conv2d, nn.ReLU, nn.LeakyReLU, MaxMin, *_PASSING  # without bias: f(c x) = c f(x), c > 0
+_CHAINS = nn.Sequential, SparseSequential
 _CHUNK_BYTES = 2**26  # of gradients that travel back together through one layer
 
 
@@ -45,6 +47,8 @@ def jacobian_singular_values(net: nn.Module, x: object) -> torch.Tensor:
     """
     who = "jacobian_singular_values"
     copied, points, is_one = _prepare(who, net, x)
+    if any(isinstance(module, SparseLinear) for module in copied.modules()):
+        copied = dense_copy(copied)  # compressed rows take no batch of gradients
     jacobian = _jacobian(who, copied, points)[1]
     if not jacobian.isfinite().all():
         raise NbkitError(
@@ -60,7 +64,7 @@ def jacobian_factors(net: nn.Sequential, x: object) -> list[torch.Tensor]:
     Their product, the last one leftmost, is the Jacobian. Like `jacobian_singular_values` in float64 and eval mode.
 
     Args:
-        net: an nn.Sequential (chains inside it are opened); any module may stand in it.
+        net: an nn.Sequential or SparseSequential (chains inside it are opened); any module may stand in it.
         x: (n_in,) or an image (c, h, w).
 
     Returns:
@@ -153,9 +157,9 @@ def _factors(who: str, net: nn.Module, point: torch.Tensor) -> Iterator[torch.Te
     for module in modules:
         if scalable:  # the Jacobian is that of every multiple of the point, which shall neither vanish nor overflow
             point = point / point.abs().amax().clamp_min(torch.finfo(point.dtype).tiny)
-        if type(module) is nn.Linear and point.ndim == 2 and point.shape[1] == module.in_features:
+        if type(module) in _LINEAR and point.ndim == 2 and point.shape[1] == _n_in(module):
             point = module(point)
-            yield module.weight.detach()
+            yield (module.weight if type(module) is nn.Linear else module.to_dense()).detach()
         elif type(module) in _PASSING:
             point = module(point)
         elif not point.isfinite().all():
@@ -169,15 +173,19 @@ def _factors(who: str, net: nn.Module, point: torch.Tensor) -> Iterator[torch.Te
             yield jacobian[0]
 
 
+def _n_in(module: nn.Linear | SparseLinear) -> int:
+    return module.in_features if type(module) is nn.Linear else module.layer.n_in
+
+
 def _opened(who: str, net: nn.Module) -> Iterator[nn.Module]:
     """The modules of a chain, those of chains inside it included."""
-    if type(net) is not nn.Sequential:
+    if type(net) not in _CHAINS:
         raise NbkitError(
             f"{who}: net must be an nn.Sequential, whose modules are the factors, got {type(net).__name__}. "
             "Use nn.Sequential(*layers), or jacobian_singular_values for any module."
         )
     for module in net:
-        yield from _opened(who, module) if type(module) is nn.Sequential else (module,)
+        yield from _opened(who, module) if type(module) in _CHAINS else (module,)
 
 
 def _jacobian(

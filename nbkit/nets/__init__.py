@@ -21,7 +21,7 @@ from nbkit.nets.radial import RadialNet, n_radial_parameters
 from nbkit.nets.rescaling import RADIAL_FUNCTIONS, RadialActivation
 from nbkit.nets.skip import FullSkipNet, SkipLayer, SkipNet
 from nbkit.nets.skip_many import FullSkipNets, SkipNets
-from nbkit.nets.sparse import SparseLinear, SparseSequential
+from nbkit.nets.sparse import SparseLinear, SparseSequential, dense_copy
 from nbkit.nets.vanilla_cnn import CNN_METHODS, vanilla_cnn
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "challenge_net",
     "cover_box",
     "deep_net",
+    "dense_copy",
     "grid_error",
     "lip_conv_net",
     "n_radial_parameters",

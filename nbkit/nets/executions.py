@@ -11,6 +11,7 @@ import torch
 
 from nbkit.errors import NbkitError, check_choice
 from nbkit.nets.sparse_products import BlockProduct, Reorder, RowProduct, WindowProduct, WindowShape
+from nbkit.topology import Blocks as CompleteBlocks
 from nbkit.topology import CirculantLayer, KroneckerLayer, Layer, complete_blocks
 from nbkit.topology.layer import check_layer
 
@@ -97,8 +98,8 @@ class Blocks(Execution):
 
     name = "blocks"
 
-    def __init__(self, layer: Layer) -> None:
-        (self._blocks,) = complete_blocks(layer, who="SparseLinear")
+    def __init__(self, layer: Layer, blocks: CompleteBlocks) -> None:
+        self._blocks = blocks
         n_blocks, c, d = self._blocks.shape
         super().__init__(layer, f"the wires are {n_blocks} complete blocks of {d} inputs and {c} outputs")
         self.outputs = self._blocks.outputs.ravel()
@@ -241,21 +242,31 @@ def choose_execution(layer: Layer, name: str | None = None) -> Execution:
     window = _window(layer)
     if name == "windows" or (name is None and window is not None and window.step * window.radix < window.n):
         return Windows(layer, _admitted(layer, window))
-    if name == "blocks" or _is_blocks(layer):
-        return Blocks(layer)
+    blocks = _blocks(layer, is_asked=name == "blocks")
+    if blocks:
+        return Blocks(layer, blocks)
     density = f"the wires have no structure to use and a density of {layer.density:.2g}"
     if layer.density >= DENSE_FROM:
         return Dense(layer, f"{density}, at least {DENSE_FROM}")
     return Rows(layer, f"{density}, below {DENSE_FROM}")
 
 
-def _is_blocks(layer: Layer) -> bool:
-    if not layer.n_edges or not int(layer.in_degrees().min()) or not int(layer.out_degrees().min()):
-        return False
+def _blocks(layer: Layer, *, is_asked: bool) -> CompleteBlocks | None:
+    """The blocks of one shape that all nodes belong to, or None where they may be something else."""
     try:
-        return len(complete_blocks(layer)) == 1
+        found = complete_blocks(layer, who="SparseLinear")
     except NbkitError:
-        return False
+        if is_asked:
+            raise
+        return None
+    if len(found) == 1 and found[0].inputs.size == layer.n_in and found[0].outputs.size == layer.n_out:
+        return found[0]
+    if is_asked:
+        raise NbkitError(
+            f"SparseLinear: execution 'blocks' takes blocks of one shape that every node belongs to, got {layer} with "
+            f"blocks (n_blocks, n_out, n_in) {[each.shape for each in found]}. Leave execution out."
+        )
+    return None
 
 
 def _window(layer: Layer) -> WindowShape | None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from nbkit.compress import prune
 from nbkit.data import Split, mnist_split
-from nbkit.device import one_thread
+from nbkit.device import check_memory, one_thread
 from nbkit.explore.controls import Choice, LogSlider, Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import DeepView, deep_figure, deep_ranges, deep_traces
@@ -21,7 +21,7 @@ from nbkit.training import Progress, accuracy, train
 
 __all__ = ["TrainDeepExplorer"]
 
-_BATCH, _STEPS_AN_EPOCH = 64, 125
+_BATCH, _STEPS_AN_EPOCH, _TURN = 64, 125, 5  # an epoch's end is a record
 _OPTIMIZERS = {"Adam": "adam", "SGD, momentum 0.9": "sgd"}
 _PRUNED = "GMP-S"
 _RADIX_DEGREE = 4  # radix 2 between pairs of neurons
@@ -30,6 +30,8 @@ _CHANCE = 0.15  # who never gets so far guesses
 _TIMED_DEPTH = 20  # of the dense network that is timed beside deeper ones; what it takes is scaled up by its weights
 _APART = 4  # records between two timings of it
 _POLL_S = 0.05
+_BYTES_A_WEIGHT = 24  # its gradient, Adam's two moments, and float64 at birth
+_QUICK = {"depth": 50, "method": "SAO", "gain": 1.1, "epochs": 2, "rate": 0.1, "optimizer": "Adam"}
 
 
 class TrainDeepExplorer(Explorer):
@@ -40,20 +42,20 @@ class TrainDeepExplorer(Explorer):
             Slider("depth", "depth N", values=(10, 20, 50, 100, 200, 400, 1000), value=50),
             Choice("method", "method", (*DEEP_METHODS, _PRUNED), value="SAO"),
             Slider("degree", "degree d", values=(2, 4, 8, 16), value=4),
-            Slider("gain", "gain σ", values=(1.0, 1.02, 1.05, 1.1, 1.2), value=1.1),
+            Slider("gain", "gain σ", values=(1.0, 1.01, 1.02, 1.05, 1.1, 1.2), value=1.1),
         ],
         "training": [
-            Slider("epochs", "epochs", values=(1, 2, 3, 5, 10, 20), value=1),
+            Slider("epochs", "epochs", values=(1, 2, 3, 5, 10, 20), value=2),
             LogSlider("rate", "rate η · N", low=0.005, high=5.0, value=0.1),
             Choice("optimizer", "optimiser", tuple(_OPTIMIZERS)),
             Slider("seed", "seed", 0, 9, value=0),
         ],
     }
     presets = {
-        "Fig. 11": {"method": "SAO", "depth": 50, "optimizer": "SGD, momentum 0.9", "rate": 0.5},
-        "pruned: does not train": {"method": _PRUNED, "depth": 50},
-        "dense": {"method": "Dense", "depth": 50},
-        "a thousand layers": {"method": "SAO", "depth": 1000, "gain": 1.05, "epochs": 3, "rate": 0.2},
+        "Fig. 11": _QUICK | {"optimizer": "SGD, momentum 0.9", "rate": 0.5},
+        "pruned: does not train": _QUICK | {"method": _PRUNED, "epochs": 1},
+        "dense": _QUICK | {"method": "Dense", "epochs": 1},
+        "a thousand layers": _QUICK | {"depth": 1000, "gain": 1.02, "epochs": 3, "rate": 0.2},
     }
     height = 560
 
@@ -156,22 +158,21 @@ class _Training:
             raise
 
     def _train(self) -> Iterator[None]:
-        net, data = _born(*self._made), _digits()
-        dense = deep_net(min(self.depth, _TIMED_DEPTH), "Dense")
+        net, data, timed = _born(*self._made), _digits(), min(self.depth, _TIMED_DEPTH)
         options = {"steps": 10**6, "batch_size": _BATCH, "n_test": 1, "seed": self._seed}
         options["optimizer"] = self._optimizer
-        every = _steps_a_turn(self.depth)
-        records = train(net, data, learning_rate=self.rate, every=every, **options)
-        beside, share = train(dense, data, learning_rate=1e-9, every=every, **options), _dense_share(self.depth)
+        records = train(net, data, learning_rate=self.rate, every=_TURN, **options)
+        beside = train(deep_net(timed, "Dense"), data, learning_rate=1e-9, every=_TURN, **options)
+        share = _dense_weights(self.depth) / _dense_weights(timed)
         while True:
             took, record = _timed(records)
-            other = _timed(beside)[0] * share if len(self.records) % _APART == 0 or record.step == every else np.nan
+            other = _timed(beside)[0] * share if len(self.records) % _APART == 0 or record.step == _TURN else np.nan
             is_epoch = record.step and record.step % _STEPS_AN_EPOCH == 0
             n_test = len(data.test_labels) if is_epoch else _N_TEST
             right = float(accuracy(net, data.test_images[:n_test], data.test_labels[:n_test]))
             found = _Record(
                 record.step, float(record.loss), right, _spectra(net, data.test_images[:_N_DIGITS]), _gradients(record),
-                (took / every, other / every),
+                (took / _TURN, other / _TURN),
             )  # fmt: skip
             self.records.append(found)
             self.verdict = record.verdict  # diverged: nothing comes behind it
@@ -199,23 +200,17 @@ def _digits() -> Split:
     return mnist_split().padded(32)
 
 
-def _steps_a_turn(depth: int) -> int:
-    """Steps between two records: looking at a network costs as much as a few of them."""
-    return 5
-
-
 def _born(depth: int, method: str, degree: int, gain: float, seed: int) -> nn.Sequential:
+    if method.startswith("Dense") or method == _PRUNED:
+        check_memory("TrainDeepExplorer", _BYTES_A_WEIGHT * _dense_weights(depth), lower="depth")
     if method != _PRUNED:
         return deep_net(depth, method, degree=degree, gain=gain, seed=seed)
-    dense = deep_net(depth, "Dense", gain=gain, seed=seed)
-    kept = degree * (512 + 256 * depth) / (1024 * 512 + 512 * 256 + (depth - 1) * 256**2)  # as SAO of this degree
-    return prune(dense, kept, "GMP")
+    kept = degree * 256 * (depth + 2) / (_dense_weights(depth) - 2560)  # as SAO of this degree
+    return prune(deep_net(depth, "Dense", gain=gain, seed=seed), kept, "GMP")
 
 
-def _dense_share(depth: int) -> float:
-    """Weights of the dense network over those of the one that is timed in its place."""
-    weights = [10 + 2 * 1024 + 512 + 256 * (n - 1) for n in (depth, min(depth, _TIMED_DEPTH))]  # of 256 each
-    return weights[0] / weights[1]
+def _dense_weights(depth: int) -> int:
+    return 1024 * 512 + 512 * 256 + (depth - 1) * 256 * 256 + 256 * 10
 
 
 def _timed(records: Iterator) -> tuple[float, object]:
@@ -256,5 +251,5 @@ def _title(frame: dict) -> str:
     if step == 0:
         return f"{told}: before training, {right:.0%} of test digits right"
     if step >= frame["n_steps"] and max(frame["accuracies"]) < _CHANCE:
-        return f"{told}: did not train, {right:.0%} after {step / _STEPS_AN_EPOCH:.2g} epochs{faster}"
+        return f"{told}: did not train, {right:.0%} after {step} steps{faster}"
     return f"{told}: {right:.1%} of test digits right after {step} steps{faster}"

@@ -173,3 +173,16 @@ def test_the_neuron_of_the_balance_costs_30():
     # By hand: |(1, -2)|₁ = 3 and |(3, 4)|₂ = 5, and 2 · 3 · 5 = 30.
     (arguments, expected), *_ = exercises.all_exercises()["10 least penalty"].cases()
     assert arguments == ([[1.0], [-2.0]], [[3.0, 4.0]]) and expected == pytest.approx(30)
+
+
+def test_folded_gather_accepts_the_inverse_permutation_and_explains_every_usual_mistake():
+    name = "07 folded gather"
+    assert exercises.check(name, lambda order, wanted: np.argsort(order)[wanted])
+    for said, mistaken in exercises.all_exercises()[name].mistakes.items():
+        assert said in repr(exercises.check(name, mistaken))
+
+
+def test_the_first_folded_gather_is_right():
+    # By hand: memory holds units 2, 0, 1; unit 2 lies in row 0, unit 1 in row 2.
+    (arguments, expected), *_ = exercises.all_exercises()["07 folded gather"].cases()
+    assert arguments == ([2, 0, 1], [2, 1]) and expected == [0, 2]

@@ -15,7 +15,6 @@ from nbkit.device import check_memory, choose_device, spawn_generators
 from nbkit.errors import check_choice, check_integer
 from nbkit.nets import ACTIVATIONS, SparseLinear, SparseSequential
 from nbkit.topology import Layer, Topology
-from nbkit.weights import random_on_mask
 
 __all__ = ["LayerCost", "layer_stacks", "one_pass", "stream_layer_times", "time_layer"]
 
@@ -88,7 +87,7 @@ def stream_layer_times(
     repeats = check_integer(who, "repeats", repeats, at_least=1)
     chain = layers if isinstance(layers, Topology) else Topology([layers])
     nets = layer_stacks(chain, activation, device=device, seed=seed, who=who)
-    x = torch.ones(batch, chain.sizes[0], device=device, requires_grad=True)
+    x = torch.ones(batch, chain.sizes[0], device=device, dtype=torch.float32, requires_grad=True)
     n_bytes = {name: (_bytes(net.parameters()), _step_bytes(net, x)) for name, net in nets.items()}
     taken: dict[str, list[float]] = {name: [] for name in nets}
     for _ in range(repeats):
@@ -112,16 +111,14 @@ def layer_stacks(
     act = ACTIVATIONS[check_choice(who, "activation", activation, ACTIVATIONS)]
     device = choose_device(device)
     check_memory(who, 16 * sum(layer.n_in * layer.n_out for layer in chain), lower="the width of the layers")
-    dense, csr, ours = [], [], []
+    ours, csr = [], []
     for layer, generator in zip(chain, spawn_generators(seed, len(chain), who=who)):
-        matrix = random_on_mask(layer, seed=generator).float()
-        linear = nn.Linear(layer.n_in, layer.n_out)
-        linear.weight.data, linear.bias.data = matrix, torch.zeros(layer.n_out)
-        dense += [linear, act()]
-        csr += [SparseLinear(layer, weights=matrix, execution="csr"), act()]
-        ours += [SparseLinear(layer, weights=matrix), act()]
-    stacks = {"dense": nn.Sequential(*dense), "csr": SparseSequential(*csr), "ours": SparseSequential(*ours)}
-    return {name: net.to(device) for name, net in stacks.items()}
+        linear = SparseLinear(layer, seed=generator)
+        ours += [linear, act()]
+        csr += [SparseLinear(layer, weights=linear.edge_weights, execution="csr"), act()]
+    net = SparseSequential(*ours)
+    stacks = {"dense": net.dense(), "csr": SparseSequential(*csr), "ours": net}
+    return {name: each.to(device, torch.float32) for name, each in stacks.items()}
 
 
 def one_pass(net: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -158,8 +158,8 @@ def _radix_layer(n: int, degree: int, place: int) -> Layer:
             if radix**length * d == n:
                 choices.setdefault(radix * d, (d, radix, length))
     if degree not in choices:
-        listed = ", ".join(map(str, sorted(choices))) or "SAO: there is none"
-        raise NbkitError(f"degree {degree} is not radix * D with n / D a power of the radix. Use one of {listed}.")
+        listed = f"Use one of {', '.join(map(str, sorted(choices)))}" if choices else "This width admits none"
+        raise NbkitError(f"degree {degree} is not radix * D with n / D a power of the radix. {listed}.")
     d, radix, length = choices[degree]
     return radix_net([(radix,) * length], widths=[d] * (length + 1))[place % length]
 

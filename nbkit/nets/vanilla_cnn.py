@@ -103,8 +103,8 @@ def vanilla_cnn(
     modules: list[nn.Module] = [nn.Flatten(), nn.Unflatten(1, (channels, *sizes))]
     c_in, gain = channels, math.sqrt(2) if activation == "relu" else 1.0
     for place, (stride, generator) in enumerate(zip(strides, inner, strict=True)):
-        sizes = [math.ceil(n / stride) for n in sizes]
         options = _options(who, weights, sizes, stride)
+        sizes = [math.ceil(n / stride) for n in sizes]
         c_in *= stride**2 if weights == "eco" else 1
         layer = _wires(c_in, base, n_blocks if place else 1, generator)
         kernel = _kernel(weights, layer, options.pop("size"), gain, generator)
@@ -139,11 +139,13 @@ def _options(who: str, weights: str, sizes: list[int], stride: int) -> dict:
     """The kernel size, and how the convolution pads, dilates and strides."""
     if weights != "eco":
         return {"size": 3, "padding": "zeros", "strided": "skip"}
-    size = next((k for k in _ECO_SIZES if math.gcd(*sizes) % k == 0), None)
+    left, rest = divmod(math.gcd(*sizes), stride)
+    size = next((k for k in _ECO_SIZES if left % k == 0 and not rest), None)
     if size is None:
         raise NbkitError(
-            f"{who}: with ECO 3, 4 or 2 must divide the image in every layer, got {' x '.join(map(str, sizes))} pixels "
-            "behind a stride. Pad the image to 32 x 32 or 24 x 24, or use Delta."
+            f"{who}: with ECO the stride must divide the image in every layer, and 3, 4 or 2 what is left of it, got "
+            f"{' x '.join(map(str, sizes))} pixels before a stride of {stride}. Pad the image to 32 x 32 or 24 x 24, or use "
+            "Delta."
         )
     return {"size": size, "dilation": "eco"}
 

@@ -21,6 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     store.add_argument("notebooks", nargs="*", type=Path, help="default: every notebook of the checkout")
     run = commands.add_parser("run", help="make a stored paper-scale result again; takes from minutes to hours")
     run.add_argument("name", help="such as trained_growth")
+    run.add_argument(
+        "data", nargs="?", type=Path, help="folder with the data, for runs that read some; deep has digits of its own"
+    )
+    run.add_argument(
+        "--depths", nargs="+", type=int, help="of the networks, for deep; default 50 200, and 1000 takes hours"
+    )
     run.add_argument("--work", type=Path, default=Path("build", "runs"), help="folder for checkpoints")
     # What is not ours, such as --no-browser or --port=9999, is JupyterLab's.
     options, for_jupyter = parser.parse_known_args(arguments)
@@ -29,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "store":
         return _store(options.notebooks)
     if options.command == "run":
-        return _run(options.name, options.work)
+        return _run(options.name, work=options.work, data=options.data, depths=options.depths)
     problems = _check()
     if problems or options.command == "check":
         return 1 if problems else 0
@@ -62,12 +68,12 @@ def _store(notebooks: list[Path]) -> int:
     return 1 if failures else 0
 
 
-def _run(name: str, work: Path) -> int:
+def _run(name: str, **options: object) -> int:
     from nbkit.errors import NbkitError
     from nbkit.runs import run
 
     try:
-        run(name, work=work, say=say)
+        run(name, say=say, **options)
     except NbkitError as error:
         print(error, file=sys.stderr, flush=True)
         return 1

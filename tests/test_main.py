@@ -189,11 +189,23 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(monkeypatch, capsys, tmp_path
     assert "The same command goes on from its last checkpoint." in capsys.readouterr().err
 
 
+def test_a_run_is_told_where_its_data_are_and_which_depths_are_wanted(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setitem(runs.RUNS, "quick", lambda work, say, data, depths: calls.append((data, depths)))
+    assert front_door.main(["run", "quick", str(tmp_path), "--depths", "3", "5"]) == 0
+    assert calls == [(tmp_path, [3, 5])]
+
+
+def test_a_run_that_takes_no_data_says_so(capsys, tmp_path):
+    assert front_door.main(["run", "decay", "digits"]) == 1
+    assert "run: decay takes no data, got" in capsys.readouterr().err
+
+
 def test_an_unknown_run_is_one_error_that_lists_the_runs(capsys):
     assert front_door.main(["run", "marathon"]) == 1
     said = capsys.readouterr()
     assert (
-        "run: name must be one of 'trained_growth', 'radial_training', 'decay', got 'marathon'" in said.err
+        "run: name must be one of 'trained_growth', 'radial_training', 'decay', 'deep', 'fashion', got 'marathon'" in said.err
         and "Traceback" not in said.err
     )
 

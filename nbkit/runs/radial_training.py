@@ -6,9 +6,7 @@ Optimisers, rates, data and numbers of steps are in an appendix that is not publ
 from __future__ import annotations
 
 import itertools
-import json
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from nbkit.compress import keep_projected, qr_compress
 from nbkit.device import one_thread
 from nbkit.nets import RadialNet
 from nbkit.results import save_result, sidecar
+from nbkit.runs.cells import Cells
 from nbkit.runs.radial_races import NETS, RACES, Race, regimes, run_once, time_steps
 from nbkit.training import bells, descend, grid_points, make_optimizer
 
@@ -80,7 +79,7 @@ def run_radial_training(
         settings: default: what is stored.
         folder: of the results, default data/results.
     """
-    cells = _Cells(work / "cells.jsonl", say)
+    cells = Cells(work / "cells.jsonl", say, apart=("races", "seeds"))
     races = [_race(cells, settings, race) for race in settings.races]
     tables = {
         "radial_lossless": [row for seed in settings.seeds for row in cells.rows(lossless, settings, seed)],
@@ -140,7 +139,7 @@ def _descents(settings: Settings, seed: int, activation: str, lr: float, dtype: 
     return rows
 
 
-def _race(cells: _Cells, settings: Settings, race: Race) -> list[dict]:
+def _race(cells: Cells, settings: Settings, race: Race) -> list[dict]:
     """All runs of one race, each with the seconds that its steps take."""
     (speed,) = cells.rows(_timed, settings, race)
     rows = []
@@ -159,35 +158,3 @@ def _timed(settings: Settings, race: Race) -> list[dict]:
 def _run(settings: Settings, race: Race, net: str, lr: float, seed: int) -> list[dict]:
     options = {"target_loss": settings.target_loss, "max_steps": settings.max_steps}
     return [run_once(race, net, lr, seed, **options)]
-
-
-class _Cells:
-    """Rows of finished cells, one line of JSON each; a cell is known by its function and all of its arguments."""
-
-    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.say, self.seconds = path, say, 0.0
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self._done = {entry["cell"]: entry for entry in map(_entry, lines) if entry}
-
-    def rows(self, make: Callable[..., list[dict]], settings: Settings, *arguments: object) -> list[dict]:
-        """What make(settings, *arguments) returns, now or in an earlier run."""
-        kept = {key: value for key, value in asdict(settings).items() if key not in ("races", "seeds")}
-        cell = json.dumps([make.__name__, *map(str, arguments), kept])
-        if cell not in self._done:
-            started = time.perf_counter()
-            entry = {"cell": cell, "rows": make(settings, *arguments), "seconds": time.perf_counter() - started}
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-            self._done[cell] = entry
-            self.say(f"{make.__name__.strip('_')}: {', '.join(map(str, arguments))}: {entry['seconds']:.1f} s")
-        self.seconds += self._done[cell]["seconds"]
-        return self._done[cell]["rows"]
-
-
-def _entry(line: str) -> dict | None:
-    """A line of the log; None for one that a kill cut short."""
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None

@@ -241,7 +241,7 @@ class _Columns:
 
     def rows(self) -> torch.Tensor:
         values = self.values if self.before is None else self.before.restored(self.values)
-        return values.T.reshape(*self.shape, len(values))
+        return values.T.contiguous().view(*self.shape, len(values))
 
 
 def _opened(net: nn.Module) -> Iterator[nn.Module]:

@@ -94,6 +94,10 @@ class WindowShape:
         return self.n // self.height
 
     @property
+    def _rows(self) -> int:
+        return self.n_tiles // self.step
+
+    @property
     def weights(self) -> tuple[int, int, int, int]:
         """(n_tiles, height, width_out, radix * width_in), the furthest offset first."""
         return self.n_tiles, self.height, self.width_out, self.radix * self.width_in
@@ -108,18 +112,18 @@ class WindowShape:
     def tiles(self, values: torch.Tensor, width: int) -> torch.Tensor:
         """(width * n, batch) -> (n_tiles, height * width, batch)."""
         batch = values.shape[1]
-        labels = values.reshape(width, -1, self.height, self.step, batch).permute(1, 3, 2, 0, 4)
+        labels = values.reshape(width, self._rows, self.height, self.step, batch).permute(1, 3, 2, 0, 4)
         return labels.reshape(self.n_tiles, self.height * width, batch)
 
     def nodes(self, tiles: torch.Tensor, width: int) -> torch.Tensor:
         """The inverse of `tiles`."""
         batch = tiles.shape[2]
-        labels = tiles.reshape(-1, self.step, self.height, width, batch).permute(3, 0, 2, 1, 4)
+        labels = tiles.reshape(self._rows, self.step, self.height, width, batch).permute(3, 0, 2, 1, 4)
         return labels.reshape(width * self.n, batch)
 
     def shifted(self, values: torch.Tensor, width: int, by: int) -> torch.Tensor:
         """What stood at a label stands `by` labels further."""
-        return values if not by else values.view(width, self.n, -1).roll(by, 1).view(values.shape)
+        return values if not by else values.view(width, self.n, values.shape[1]).roll(by, 1).view(values.shape)
 
 
 class WindowProduct(_Product):
@@ -154,7 +158,9 @@ class WindowProduct(_Product):
         by_tile = shape.tiles(dy, shape.width_out)
         dx = d_weight = d_bias = None
         if ctx.needs_input_grad[0]:
-            heard = torch.bmm(matrices.mT, by_tile).view(shape.n_tiles, shape.parts, -1, dy.shape[1])
+            heard = torch.bmm(matrices.mT, by_tile).view(
+                shape.n_tiles, shape.parts, shape.height * shape.width_in, dy.shape[1]
+            )
             d_tiles = heard[:, -1]
             for part in range(shape.parts - 1):
                 d_tiles = d_tiles + heard[:, part].roll((part + 1 - shape.parts) * shape.step, 0)

@@ -14,7 +14,7 @@ from nbkit.figures.template import dress
 __all__ = ["DeepTableView", "deep_table_figure", "deep_table_ranges", "deep_table_traces"]
 
 _SIGNS = {"circle": "●", "square": "■", "diamond": "◆"}
-_LEAST, _MOST = 1e-20, 1e20  # where logarithmic axes end
+_LEAST, _MOST = 1e-8, 1e8  # where logarithmic axes end
 _MARKERS = 12  # of a curve, however many points it has
 _PANELS = ("accuracies", "spectra", "gradients")
 _LOG = {"type": "log", "exponentformat": "power", "nticks": 5}
@@ -38,7 +38,7 @@ class DeepTableView:
 
 
 def deep_table_figure(view: DeepTableView, *, title: str = "", height: int = 600) -> go.Figure:
-    """Four panels: accuracy against the epoch, accuracy in the end, the Jacobian and the gradient against the epoch.
+    """Four panels: test error against the epoch, accuracy in the end, the Jacobian and the gradient against the epoch.
 
     The bars name each method by colour and marker. On the logarithmic axes a triangle is a value beyond their end, as
     the 0 of a Jacobian that pruning has cut.
@@ -64,7 +64,7 @@ def deep_table_figure(view: DeepTableView, *, title: str = "", height: int = 600
         trace.update(values)
     figure.update_xaxes(title_text="epoch")
     figure.update_xaxes(title_text="accuracy in the end", range=[0, 1.3], tickvals=[0, 0.5, 1], row=1, col=2)
-    figure.update_yaxes(title_text="accuracy", range=[-0.03, 1.03], row=1, col=1)
+    figure.update_yaxes(title_text="test error (log)", **_LOG, row=1, col=1)
     figure.update_yaxes(type="category", ticks="", dtick=1, tickfont={"size": 11}, row=1, col=2)
     figure.update_yaxes(title_text="singular value s of J (log)", **_LOG, row=2, col=1)
     figure.update_yaxes(title_text="gradient norm (log)", **_LOG, row=2, col=2)
@@ -100,6 +100,8 @@ def deep_table_ranges(view: DeepTableView) -> dict[str, tuple[float, float]]:
     epochs = [epochs.max(initial=1) for name in _PANELS for epochs, _ in getattr(view, name).values()]
     across = 0.0, 1.03 * float(max(epochs, default=1))
     ranges = {axis: across for axis in ("xaxis", "xaxis3", "xaxis4")}
+    errors = [1 - values for _, values in view.accuracies.values()]
+    ranges["yaxis"] = 0.8 * float(np.clip(np.concatenate([*errors, np.ones(1)]), 1e-3, 1).min()), 1.1
     for axis, name in (("yaxis3", "spectra"), ("yaxis4", "gradients")):
         values = np.concatenate([values for _, values in getattr(view, name).values()] or [np.ones(1)])
         seen = np.clip(values[~np.isnan(values)], _LEAST, _MOST)
@@ -120,7 +122,7 @@ def _line(panel: str, method: str) -> go.Scatter:
 def _curve(view: DeepTableView, panel: str, method: str) -> dict[str, object]:
     epochs, values = getattr(view, panel).get(method, (np.empty(0), np.empty(0)))
     if panel == "accuracies":
-        return {"x": epochs, "y": values}
+        return {"x": epochs, "y": np.maximum(1 - values, _LEAST)}
     there = ~np.isnan(values)
     epochs, values = epochs[there], values[there]
     symbols = np.select(

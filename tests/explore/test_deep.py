@@ -1,6 +1,7 @@
 """The live explorer of notebook 07: what moves is what the network is, it waits for nobody, and says what became of it."""
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -173,19 +174,21 @@ def test_the_title_says_how_far_it_is_or_that_it_did_not_train(opened):
     assert room._title(failed).startswith("SAO, 10 layers, η = 0.01: did not train, 11% after 125 steps")
 
 
-def test_radix_wires_have_one_degree_and_others_are_remembered(opened):
-    explorer = opened(TrainDeepExplorer, **SMALL | {"degree": 8})
-    explorer._settings.adopt({"method": "RadiX"})
-    assert explorer.settings["degree"] == 4
-    explorer._settings.adopt({"method": "SAO"})
-    assert explorer.settings["degree"] == 8
+def test_radix_wires_have_one_degree_and_others_are_remembered():
+    with closing(TrainDeepExplorer(**SMALL | {"degree": 8})) as explorer:
+        explorer.set(method="RadiX")
+        assert explorer.settings["degree"] == 4
+        explorer.set(method="SAO")
+        assert explorer.settings["degree"] == 8
 
 
 def test_a_thousand_layers_are_born_near_isometry():
-    """Their Jacobian neither vanishes nor explodes; that of as many layers with normal weights on the same wires does."""
+    """Singular values of their Jacobian lie within two decades; of normal weights on the same wires one is left."""
     gain = TrainDeepExplorer.presets["a thousand layers"]["gain"]
-    digits = mnist_split().padded(32).test_images[:2]
-    for method, low, high in (("SAO", 1e-2, 1e2), ("RG-N", 0, 1e-3)):
-        net = room._born(1000, method, 4, gain, 0)
-        assert low <= room._spectra(net, digits).mean() <= high, method
+    digits = mnist_split().padded(32).test_images[:1]
+    ratios = {}
+    for method in ("SAO", "RG-N"):
+        values = room._spectra(room._born(1000, method, 4, gain, 0), digits)
+        ratios[method] = values.max() / values.min()
+    assert ratios["SAO"] < 1e2 and ratios["RG-N"] > 1e5
     assert torch.is_grad_enabled()

@@ -47,7 +47,7 @@ def test_it_shows_the_tables_row_by_row(stored, opened):
     explorer = opened(DeepTableExplorer, depth=200, methods="all", statistic="variance", gradient="last layer")
     rows = [at for at, key in enumerate(zip(training["depth"], training["method"], strict=True)) if key == (200, "SAO")]
     traces = {trace.name: trace for trace in explorer.figure.data}
-    np.testing.assert_allclose(traces["accuracies SAO"].y, [training["accuracy"][row] for row in rows])
+    np.testing.assert_allclose(traces["accuracies SAO"].y, [1 - training["accuracy"][row] for row in rows])
     np.testing.assert_allclose(traces["gradients SAO"].y, [row + 0.5 for row in rows])
     np.testing.assert_allclose(
         traces["spectra SAO"].y, [2 * 2 * row for row in rows]

@@ -134,6 +134,7 @@ def test_a_sitting_that_went_on_adds_neither_epochs_nor_gaps(tmp_path):
     again = later | {"loss": float("nan"), "gradient_norms": [], "seconds": 1.0}
     lines = [json.dumps(each) for each in (row, later, again)]
     (folder / "records.jsonl").write_text("\n".join([*lines[:2], lines[1][:20], lines[2]]))
+    np.savez(folder / "epoch_000.npz")  # nothing in it: the network at birth
     tabulate(SMALL, work=tmp_path, folder=tmp_path / "out")
     training = load_result(TABLES[1], folder=tmp_path / "out").columns
     assert training["epoch"].tolist() == [0, 1] and training["loss"][1] == 2.0

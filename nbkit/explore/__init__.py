@@ -54,6 +54,7 @@ _HOME = {
     "TrainDeepExplorer": "deep",
     "DeepTableExplorer": "deep_table",
     "SpeedExplorer": "speed",
+    "PruningExplorer": "prunings",
     "ConvTablesExplorer": "conv_tables",
 }
 

@@ -141,14 +141,13 @@ def _rounds(nets: list[nn.Module], x: torch.Tensor) -> Iterator[list[float] | No
 
 
 def _layer(way: str, wires: str, n: int, degree: int, place: int) -> nn.Module:
-    """A layer of a chain; all weights 1 / degree, which spares a dense matrix to draw them from."""
+    """A layer of a chain; its weights do not matter, so a dense one is spared drawing them."""
     if way == "dense":
         linear = nn.utils.skip_init(nn.Linear, n, n)
         nn.init.constant_(linear.weight, 1 / n)
         nn.init.zeros_(linear.bias)
         return linear
-    weights = torch.tensor(1 / degree).expand(n, n)
-    return SparseLinear(_wires(wires, n, degree, place), weights=weights, execution="csr" if way == "csr" else None)
+    return SparseLinear(_wires(wires, n, degree, place), execution="csr" if way == "csr" else None)
 
 
 def _wires(wires: str, n: int, degree: int, place: int) -> Layer:

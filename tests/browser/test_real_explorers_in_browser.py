@@ -52,13 +52,18 @@ SLIDERS = {
     "Balance": "factor a",
     "Widths": "seed",
     "Threshold": "threshold",
+    "TrainDeep": "rate η · N",
+    "DeepTable": "depth N",
     "Speed": "width n",
+    "ConvTables": "density",
+    "Pruning": "seed",
 }
 # name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256
 OPENED = {
     "Spectrum": "n=256, depth=50",
     "Compress": "widths='2, 256, 256, 256, 2'",
     "Decay": "steps=2000",  # as many as its longest steps need
+    "TrainDeep": "depth=10, epochs=1",
 }
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
 PRESSES, TARGET_MS, STEP_MS = 5, 150, 400

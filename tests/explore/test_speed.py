@@ -116,7 +116,7 @@ def test_every_way_multiplies_by_the_same_matrix(wires):
     layers = {way: room._layer(way, wires, 64, 4, 1) for way in ("csr", "ours")}
     matrices = [layer.to_dense().detach() for layer in layers.values()]
     assert layers["csr"].execution == "csr" and torch.equal(*matrices)
-    assert (matrices[0] != 0).sum(dim=1).tolist() == [4] * 64 and matrices[0].sum() == 64
+    assert (matrices[0] != 0).sum(dim=1).tolist() == [4] * 64
 
 
 def test_radix_layers_take_strides_1_and_n_over_d_in_turns():

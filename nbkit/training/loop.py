@@ -12,8 +12,9 @@ from torch import nn
 from nbkit.data import Split
 from nbkit.errors import check_integer
 from nbkit.training.checkpoint import check_path
-from nbkit.training.classifier import Progress, Training
+from nbkit.training.classifier import Training
 from nbkit.training.guards import undisturbed
+from nbkit.training.progress import Progress
 from nbkit.training.schedules import Schedule
 
 __all__ = ["train"]

@@ -12,7 +12,8 @@ from torch import nn
 
 from nbkit.device import as_tensor, check_memory
 from nbkit.errors import NbkitError
-from nbkit.nets.executions import Execution, choose_execution
+from nbkit.nets.choose import choose_execution
+from nbkit.nets.executions import Execution
 from nbkit.topology import Layer
 from nbkit.topology.layer import EdgeLayer
 from nbkit.weights import random_on_edges

@@ -161,9 +161,11 @@ class WindowProduct(_Product):
             heard = torch.bmm(matrices.mT, by_tile).view(
                 shape.n_tiles, shape.parts, shape.height * shape.width_in, dy.shape[1]
             )
-            d_tiles = heard[:, -1]
+            d_tiles = heard[:, -1].clone()
             for part in range(shape.parts - 1):
-                d_tiles = d_tiles + heard[:, part].roll((part + 1 - shape.parts) * shape.step, 0)
+                by = (shape.parts - 1 - part) * shape.step
+                d_tiles[: shape.n_tiles - by] += heard[by:, part]
+                d_tiles[shape.n_tiles - by :] += heard[:by, part]
             dx = shape.shifted(shape.nodes(d_tiles, shape.width_in), shape.width_in, -shape.start)
         if ctx.needs_input_grad[1]:
             d_weight = torch.bmm(by_tile, windows.mT).as_strided(*shape.diagonals)

@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 
 from nbkit.errors import NbkitError
 from nbkit.nets import SparseLinear, SparseSequential
-from nbkit.nets.executions import DENSE_FROM, EXECUTIONS, WINDOWS_FROM
+from nbkit.nets.choose import DENSE_FROM, EXECUTIONS, WINDOWS_FROM
 from nbkit.topology import (
     CirculantLayer,
     EdgeLayer,
@@ -140,6 +140,7 @@ def test_a_tangent_travels_through_a_chain(name):
         (mixed_radix((32, 32))[0], "windows", "32 shifts by 1: 64 windows of 48 labels each, 67% of their tiles'"),
         (mixed_radix((32, 32))[1], "blocks", "32 complete blocks of 32 inputs and 32 outputs"),
         (kronecker(mixed_radix((16, 16))[0], 2, 3), "windows", "16 shifts by 1"),
+        (mixed_radix((32, 2))[0], "dense", "a density of 0.5, at least 0.25"),
         (mixed_radix((2, 2, 64))[0], "csr", "a density of 0.0078, below 0.25"),
         (random_expander(64, 64, 8), "csr", "a density of 0.12, below 0.25"),
         (random_expander(64, 64, 16), "dense", "a density of 0.25, at least 0.25"),

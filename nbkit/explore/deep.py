@@ -17,7 +17,7 @@ from nbkit.explore.controls import Choice, LogSlider, Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.figures import DeepView, deep_figure, deep_ranges, deep_traces
 from nbkit.nets import DEEP_METHODS, deep_net
-from nbkit.training import Progress, accuracy, train
+from nbkit.training import Progress, accuracy, schedules, train
 
 __all__ = ["TrainDeepExplorer"]
 
@@ -29,6 +29,7 @@ _N_TEST, _N_DIGITS = 250, 8  # test digits between two epochs; those at which th
 _CHANCE = 0.15  # who never gets so far guesses
 _TIMED_DEPTH = 20  # of the dense network that is timed beside deeper ones; what it takes is scaled up by its weights
 _APART = 4  # records between two timings of it
+_LATER = 0.3  # of the rate, from the second epoch on: at the full one a thousand layers would stay noisy
 _POLL_S = 0.05
 _BYTES_A_WEIGHT = 24  # its gradient, Adam's two moments, and float64 at birth
 _QUICK = {"depth": 50, "method": "SAO", "gain": 1.1, "epochs": 2, "rate": 0.1, "optimizer": "Adam"}
@@ -160,7 +161,7 @@ class _Training:
     def _train(self) -> Iterator[None]:
         net, data, timed = _born(*self._made), _digits(), min(self.depth, _TIMED_DEPTH)
         options = {"steps": 10**6, "batch_size": _BATCH, "n_test": 1, "seed": self._seed}
-        options["optimizer"] = self._optimizer
+        options |= {"optimizer": self._optimizer, "schedule": schedules.steps((1,), factor=_LATER)}
         records = train(net, data, learning_rate=self.rate, every=_TURN, **options)
         beside = train(deep_net(timed, "Dense"), data, learning_rate=1e-9, every=_TURN, **options)
         share = _dense_weights(self.depth) / _dense_weights(timed)

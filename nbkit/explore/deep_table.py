@@ -67,7 +67,7 @@ class DeepTableExplorer(Explorer):
             self.grow(axis, low, high)
         self.figure.redraw(deep_table_traces(view))
         self.figure.layout.yaxis3.title.text = f"{frame['statistic']} of s of J (log)"
-        self.figure.layout.yaxis4.title.text = f"gradient norm, {frame['gradient']} (log)"
+        self.figure.layout.yaxis4.title.text = f"gradient, {frame['gradient']} (log)"
         self.figure.retitle(_title(frame))
 
     def admissible(self, settings: dict) -> dict:

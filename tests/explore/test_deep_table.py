@@ -55,7 +55,7 @@ def test_it_shows_the_tables_row_by_row(stored, opened):
     assert traces["accuracies RG-N"].y is None or len(traces["accuracies RG-N"].y) == 0
     assert list(traces["in the end"].y) == ["RadiX ●", "GMP-S ●", "SAO ●", "Dense ●"]
     assert explorer.figure.layout.yaxis3.title.text == "variance of s of J (log)"
-    assert explorer.figure.layout.yaxis4.title.text == "gradient norm, last layer (log)"
+    assert explorer.figure.layout.yaxis4.title.text == "gradient, last layer (log)"
 
 
 def test_the_title_says_what_trains(stored, opened):

@@ -125,6 +125,57 @@ def test_the_kernel_is_copied_and_the_state_holds_the_mask():
     assert kernel.any() and set(module.state_dict()) == {"weight", "mask"}
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (12, 4), (4, 12)])
+@pytest.mark.parametrize("options", [
+    {}, {"padding": "zeros"}, {"dilation": 2}, {"padding": "zeros", "stride": 2, "strided": "skip"},
+])  # fmt: skip
+def test_blocks_of_channels_run_as_groups_with_the_outputs_and_gradients_of_the_whole_kernel(shape, options):
+    """The same kernel with a wire more, of weight 0, is no union of blocks and runs as a dense convolution."""
+    generator = torch.Generator().manual_seed(0)
+    mask = biregular(*shape, max(shape) // 4).mask()[:, :, None, None]
+    kernel = mask * torch.randn(shape[1], shape[0], 3, 3, dtype=torch.float64, generator=generator)
+    grouped, dense = OrthogonalConv2d(kernel, **options), OrthogonalConv2d(torch.ones_like(kernel), **options)
+    assert len(grouped.inputs) == 4 and dense.inputs is None
+    dense.weight.data.copy_(kernel)
+    x = torch.randn(2, shape[0], 6, 6, dtype=torch.float64, generator=generator)
+    images = [x.clone().requires_grad_(), x.clone().requires_grad_()]
+    first, second = grouped(images[0]), dense(images[1])
+    torch.testing.assert_close(first, second)
+    direction = torch.randn(first.shape, dtype=torch.float64, generator=generator)
+    (first * direction).sum().backward()
+    (second * direction).sum().backward()
+    torch.testing.assert_close(images[0].grad, images[1].grad)
+    torch.testing.assert_close(grouped.weight.grad, dense.weight.grad * mask)
+
+
+def test_a_state_brings_its_blocks_along_and_pruning_takes_kernels_out_for_good():
+    first, second = (
+        OrthogonalConv2d(delta_orthogonal(8, 8, 3, mask=biregular(8, 8, 2, seed=s), seed=s)) for s in (0, 1)
+    )
+    x = torch.randn(1, 8, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first(x), second(x))
+    kept = biregular(8, 8, 2, placement="shift").mask()
+    dense = OrthogonalConv2d(torch.ones(8, 8, 3, 3, dtype=torch.float64))
+    dense.prune(kept)
+    assert torch.equal(dense.mask[:, :, 0, 0], kept) and len(dense.inputs) == 4
+    dense.prune(first.mask[:, :, 0, 0])
+    assert torch.equal(dense.mask, first.mask & kept[:, :, None, None])
+    torch.testing.assert_close(dense(x), torch.nn.functional.conv2d(
+        torch.nn.functional.pad(x, (1, 1, 1, 1), "circular"), dense.mask.double().expand(8, 8, 3, 3)
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [6, 7])
+def test_a_stride_that_skips_is_every_second_pixel_of_the_convolution(size):
+    kernel = torch.randn(4, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    skipping = OrthogonalConv2d(kernel, padding="zeros", stride=2, strided="skip")
+    torch.testing.assert_close(skipping(x), torch.nn.functional.conv2d(x, kernel, padding=1)[..., ::2, ::2])
+    isometric = OrthogonalConv2d(delta_orthogonal(4, 4, 3), padding="zeros", stride=2, strided="skip")
+    assert is_semi_orthogonal(matrix_of(isometric, 4, size, size))
+
+
 @pytest.mark.parametrize("kernel, rule", [
     (torch.zeros(2, 3, 3, 3), "kernel must be (c, c, k, k) with k odd, got (2, 3, 3, 3)."),
     (torch.zeros(2, 2, 2, 2), "kernel must be (c, c, k, k) with k odd, got (2, 2, 2, 2)."),
@@ -138,6 +189,7 @@ def test_kernels_that_are_not_of_soc_are_refused(kernel, rule):
 
 
 @pytest.mark.parametrize("make, rule", [
+    (lambda: OrthogonalConv2d(eco(2, 3), strided="drop"), "OrthogonalConv2d: strided must be one of 'unshuffle', 'skip', got 'drop'."),
     (lambda: OrthogonalConv2d(eco(2, 3), dilation="n/k"), "OrthogonalConv2d: dilation must be an integer of at least 1, got 'n/k'"),
     (lambda: OrthogonalConv2d(eco(2, 3), padding="same"), "OrthogonalConv2d: padding must be one of 'circular', 'zeros', got 'same'"),
     (lambda: OrthogonalConv2d(eco(2, 3), stride=0), "OrthogonalConv2d: stride must be an integer between 1"),

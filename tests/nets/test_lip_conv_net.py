@@ -74,6 +74,14 @@ def test_the_density_is_that_of_the_kernels_in_eco_blocks():
     assert not torch.equal(net[2][0].mask, net[2][0].mask.transpose(0, 1))
 
 
+def test_a_classifier_is_orthogonal_rows_on_the_same_blocks():
+    net, blocks = (lip_conv_net(channels=2, image=(1, 32, 64), n_classes=n) for n in (10, None))
+    x = random_image(3, 1, 32, 64)
+    torch.testing.assert_close(net(x), blocks(x).flatten(1) @ net[-1].weight.T)
+    torch.testing.assert_close(net[-1].weight @ net[-1].weight.T, torch.eye(10, dtype=torch.float64))
+    assert torch.equal(net(x.flatten(1)), net(x))
+
+
 def test_the_seed_repeats():
     x = torch.ones(1, 3, 32, 32, dtype=torch.float64)
     first, again, other = (lip_conv_net(channels=2, seed=seed)(x) for seed in (3, 3, 4))
@@ -87,9 +95,10 @@ def test_the_seed_repeats():
     ({"widening": 0}, "widening must be an integer between 1 and 1024, got 0."),
     ({"image": (1, 28, 28)}, "image must be (channels, height, width) with multiples of 32, got (1, 28, 28)."),
     ({"image": (32, 32)}, "image must be (channels, height, width) with multiples of 32, got (32, 32)."),
-    ({"density": 0.3, "channels": 2}, "density must be 1 / (a divisor of 16, which all channels of ECO blocks have in common), got 0.3. Use one of 1, 1/2, 1/4, 1/8, 1/16."),
+    ({"density": 0.3, "channels": 2}, "density must be 1 / (a divisor of 16, which all masks have in common), got 0.3. Use one of 1, 1/2, 1/4, 1/8, 1/16."),
     ({"density": 1 / 3}, "density must be 1 / (a divisor of 256"),
     ({"density": 0}, "density must be a finite number in (0, 1], got 0."),
+    ({"n_classes": 0}, "n_classes must be an integer of at least 1, got 0."),
     ({"seed": "a"}, "seed must be an integer of at least 0"),
 ])  # fmt: skip
 def test_what_makes_no_network_is_refused(settings, rule):

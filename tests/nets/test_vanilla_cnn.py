@@ -13,7 +13,7 @@ from nbkit.device import one_thread
 from nbkit.errors import NbkitError
 from nbkit.nets import CNN_METHODS, OrthogonalConv2d, vanilla_cnn
 
-SMALL = {"width": 8, "image": (1, 16, 16)}
+SMALL = {"width": 8, "image": (1, 8, 8)}
 MASKED = [method for method, (wires, _) in CNN_METHODS.items() if wires == "SAO"]
 
 
@@ -55,7 +55,7 @@ def test_the_second_and_third_convolution_halve_the_image_and_two_more_may_stand
 def test_it_is_what_torch_makes_of_its_kernels(method, activation, phi):
     density = 1 / 4 if method in MASKED else 1
     net = vanilla_cnn(4, method, density=density, activation=activation, **SMALL).double()
-    x = y = random_images(3, 1, 16, 16)
+    x = y = random_images(3, 1, 8, 8)
     for convolution, stride in zip(convolutions(net), [1, 2, 2, 1], strict=True):
         y = phi(conv2d(y, convolution.weight * convolution.mask, padding=1, stride=stride))
     expected = y.mean(dim=(2, 3)) @ net[-1].weight.T
@@ -66,7 +66,7 @@ def test_it_is_what_torch_makes_of_its_kernels(method, activation, phi):
 def test_at_birth_every_singular_value_of_every_convolution_is_1(method):
     """Of the two with a stride too, which drop directions: those that they keep, they keep in length."""
     net = vanilla_cnn(4, method, density=1 / 4 if method in MASKED else 1, activation="tanh", **SMALL)
-    x = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
+    x = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
     for convolution in convolutions(net):
         values = np.linalg.svd(operator(convolution, *x.shape[1:]), compute_uv=False)
         np.testing.assert_allclose(values, 1, atol=1e-6)
@@ -75,17 +75,17 @@ def test_at_birth_every_singular_value_of_every_convolution_is_1(method):
 
 @pytest.mark.parametrize("method", ["Delta", "SAO-Delta", "ECO", "SAO-ECO"])
 def test_with_relu_it_is_linear_at_birth_and_no_length_grows(method):
-    """relu(z) - relu(-z) = z; with delta kernels the pixels that the strides keep come through in length, 4 x 4 of them."""
+    """relu(z) - relu(-z) = z; delta kernels keep the length of each pixel that the strides do, 2 x 2 of them."""
     net = vanilla_cnn(5, method, density=1 / 4 if method in MASKED else 1, **SMALL).double()
-    x, y = random_images(2, 256)
+    x, y = random_images(2, 1, 64)
     torch.testing.assert_close(net(x + 3 * y), net(x) + 3 * net(y), atol=1e-6, rtol=0)
     up_to_last = net[: list(net).index(convolutions(net)[-1]) + 1]
-    jacobian = torch.autograd.functional.jacobian(up_to_last, x[None]).view(-1, 256)
+    jacobian = torch.autograd.functional.jacobian(up_to_last, x).view(-1, 64)
     values = np.linalg.svd(jacobian.numpy(), compute_uv=False)
     assert values[0] < np.sqrt(2) + 1e-6
     if "Delta" in method:  # sqrt 2: z and -z both
-        np.testing.assert_allclose(values[:16], np.sqrt(2), atol=1e-6)
-        np.testing.assert_allclose(values[16:], 0, atol=1e-6)
+        np.testing.assert_allclose(values[:4], np.sqrt(2), atol=1e-6)
+        np.testing.assert_allclose(values[4:], 0, atol=1e-6)
 
 
 def test_kernels_for_relu_are_those_of_equation_5():
@@ -116,7 +116,7 @@ def test_kernels_that_the_mask_leaves_out_stay_zero_while_it_trains(method):
     sgd = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
     for _ in range(3):
         sgd.zero_grad()
-        net(random_images(4, 256).float()).square().sum().backward()
+        net(random_images(4, 64).float()).square().sum().backward()
         sgd.step()
     for convolution, mask in zip(convolutions(net), masks, strict=True):
         assert not (convolution.weight * ~mask).any() and torch.equal(convolution.mask, mask)

@@ -18,7 +18,8 @@ EXECUTIONS = ("blocks", "windows", "csr", "dense")
 # Where one overtakes the other on one core of an EPYC, forward and backward, batch 128, float32, milliseconds a layer with
 # its tanh. Rows against dense: at a density of 1/8, 1/4, 3/8 and 256 nodes 0.78, 1.11, 1.49 against 0.92, 0.93, 1.13; at
 # 1024 nodes 6.7, 11.7, 17.5 against 12.2, 13.6, 15.0. Windows against rows at 1024 nodes: radix 8, 16, 32: 1.39, 1.57,
-# 1.90 against 1.26, 1.51, 2.00, and twice as fast forward alone; widths 2 and radix 8, 16: 2.22, 2.34 against 1.68, 2.44.
+# 1.90 against 1.26, 1.51, 2.00, the products alone at 32 and forward 0.20 against 0.35; widths 2 and radix 8, 16: 2.22,
+# 2.34 against 1.68, 2.44.
 DENSE_FROM = 0.25  # density
 WINDOWS_FROM = 32  # inputs of a node
 MIN_BLOCK = 4  # weights of a block: at 1 rows take 0.51 ms, blocks 0.88; at 2 x 2 blocks win, 1.13 against 1.39

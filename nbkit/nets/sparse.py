@@ -29,6 +29,8 @@ _ELEMENTWISE = frozenset(
     }
 )  # fmt: skip
 
+_HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+
 
 class SparseLinear(nn.Module):
     """x -> W x + b with weights on the wires of a layer and nowhere else.
@@ -175,7 +177,7 @@ class SparseSequential(nn.Sequential):
         """
         columns = None
         for module in _opened(self):
-            is_plain = not (module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+            is_plain = not any(getattr(module, hooks) for hooks in _HOOKS)
             if is_plain and type(module) is SparseLinear:
                 columns = columns or _Columns(x)
                 columns.multiply(module)

@@ -37,7 +37,7 @@ class Cells:
             started = time.perf_counter()
             entry = {"cell": cell, "rows": make(settings, *arguments), "seconds": time.perf_counter() - started}
             with self.path.open("a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps(entry))  # a line of its own, whatever a killed run left
+                file.write(f"\n{json.dumps(entry)}\n")  # a line of its own, whatever a killed run left
             self._done[cell] = entry
             self.say(f"{make.__name__.strip('_')}: {', '.join(map(str, arguments))}: {entry['seconds']:.1f} s")
         self.seconds += self._done[cell]["seconds"]

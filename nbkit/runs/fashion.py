@@ -82,8 +82,9 @@ def run_fashion(
 ) -> None:
     """Both tables; after an interrupt the next call goes on, and the finished cells are stored as partial.
 
-    fashion_cnn is Table 9, fashion_lip Table 11: one row for each epoch of each training. In -T protocols the epochs of
-    finetuning count on, and its first row is the pruned network before it.
+    fashion_cnn is Table 9, fashion_lip Table 11: one row for each epoch of each training. density is that of the kernels
+    in all convolutions but the first, and in fashion_lip of those in the ECO blocks: its two SOC blocks stay dense. In -T
+    protocols the epochs of finetuning count on, and its first row is the pruned network before it.
 
     Args:
         work: folder for the rows of finished cells until all is stored.

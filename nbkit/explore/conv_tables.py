@@ -15,6 +15,7 @@ from nbkit.runs.published import PUBLISHED
 __all__ = ["ConvTablesExplorer"]
 
 _TABLES = {"Table 9, SAO-Delta": (9, "fashion_cnn"), "Table 11, SAO-ECO": (11, "fashion_lip")}
+_TOGETHER = "\N{NO-BREAK SPACE}"
 _DEPTHS = tuple(sorted({depth for table in PUBLISHED.values() for depth in table.depths}))
 _DENSITIES = tuple(sorted({a for table in PUBLISHED.values() for a in table.densities} - {1.0}, reverse=True))
 
@@ -102,7 +103,7 @@ def _note(name: str, stored: Result | None) -> str:
 def _title(frame: dict) -> str:
     density, depth = frame["density"], frame["depth"]
     told = [
-        f"{where} {words} %"
+        f"{where} {words}{_TOGETHER}%"
         for where, table, digits in (("printed", frame["paper"], 2), ("here", frame["ours"], 1))
         if (words := _cell(table, density, depth, digits))
     ]
@@ -115,9 +116,9 @@ def _cell(table: Mapping[tuple[str, float, int], float], density: float, depth: 
     values = {name: table[name, density, depth] for name in CONV_METHODS if (name, density, depth) in table}
     told = {name: f"{value:.{digits}f}" for name, value in sorted(values.items(), key=lambda item: item[1])}
     others = [name for name in told if name != "SAO"]
-    words = [f"SAO {told['SAO']}"] if "SAO" in told else []
+    words = [f"SAO{_TOGETHER}{told['SAO']}"] if "SAO" in told else []
     if len(others) > 2:
         words.append(f"{len(others)} others {told[others[0]]} to {told[others[-1]]}")
     else:
-        words += [f"{name} {told[name]}" for name in others]
+        words += [f"{name}{_TOGETHER}{told[name]}" for name in others]
     return ", ".join(words)

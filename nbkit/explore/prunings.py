@@ -18,14 +18,15 @@ from nbkit.topology import Layer, Topology
 
 __all__ = ["PruningExplorer"]
 
-#: Family and marker of each way to choose the wires that stay.
+#: Family, marker and label of each way to choose the wires that stay.
 _METHODS = {
-    "SAO": ("sao", "circle"),
-    "RG": ("sao", "triangle-up"),
-    "GMP": ("pruned", "circle"),
-    "LMP": ("pruned", "square"),
-    "LRP": ("pruned", "diamond"),
+    "SAO": ("sao", "circle", "● SAO"),
+    "RG": ("sao", "triangle-up", "▲ RG"),
+    "GMP": ("pruned", "circle", "● GMP"),
+    "LMP": ("pruned", "square", "■ LMP"),
+    "LRP": ("pruned", "diamond", "◆ LRP"),
 }
+_TOGETHER = "\N{NO-BREAK SPACE}"
 _WIRES, _SIGNALS = "wires", "signals"
 _ALIVE = 0.01  # singular values above it: a signal, or a gradient, is still there
 _FLOOR = -10.0  # log10 s; below it values are not told apart
@@ -171,12 +172,12 @@ def _panels(frame: dict | None) -> list[CurvePanel]:
     is_wires = frame is None or frame["view"] == _WIRES
     names = ("wires", "dead") if is_wires else ("reach", "log10")
     panels = [[], []]
-    for method, (family, marker) in _METHODS.items():
+    for method, (family, marker, label) in _METHODS.items():
         entry = methods.get(method, dict.fromkeys(names, np.empty(0)))
         for curves, name in zip(panels, names, strict=True):
             first = 0 if name == "dead" else 1  # inputs are units too
             x = np.arange(first, first + len(entry[name]))
-            curves.append(Curve(method, x, entry[name], family, marker=marker))
+            curves.append(Curve(label, x, entry[name], family, marker=marker))
     if is_wires:
         labels = [("layer of wires", "wires into a unit"), ("layer of units, 0 the inputs", "share of dead units")]
     else:
@@ -194,12 +195,12 @@ def _title(frame: dict) -> str:
     methods, begun = frame["methods"], f"N = {frame['depth']}, d = {frame['degree']}"
     if frame["view"] == _WIRES:
         told = [
-            f"{name} {entry['n_edges'][0]:,} wires, {100 * entry['dead'].max():.0f} %"
+            f"{name} {entry['n_edges'][0]:,} / {100 * entry['dead'].max():.0f} %".replace(" ", _TOGETHER)
             for name, entry in methods.items()
             if name in ("SAO", "GMP", "LMP")
         ]
-        return f"{begun}: left of layer 1, and dead units in the worst layer: {'; '.join(told)}"
+        return f"{begun}, wires left in layer 1 / units dead in the worst one: {', '.join(told)}"
     n = len(methods["SAO"]["log10"])
     alive = {name: int((entry["log10"] > np.log10(_ALIVE)).sum()) for name, entry in methods.items()}
-    told = ", ".join(f"{name} {count}" for name, count in alive.items())
+    told = ", ".join(f"{name}{_TOGETHER}{count}" for name, count in alive.items())
     return f"{begun}: singular values above {_ALIVE:g}, of {n}: {told}"

@@ -30,7 +30,7 @@ def store(folder, status="complete"):
 
 
 def title_of(explorer):
-    return explorer.figure.layout.title.text.replace("<br>", " ")
+    return explorer.figure.layout.title.text.replace("<br>", " ").replace("\N{NO-BREAK SPACE}", " ")
 
 
 def drawn(explorer, axis, mode):

@@ -41,6 +41,10 @@ def masks(method, dense):
     ]
 
 
+def title_of(explorer):
+    return explorer.figure.layout.title.text.replace("<br>", " ").replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_sao_and_rg_have_d_wires_into_every_unit_and_no_dead_one(explorer):
     for method in ("SAO", "RG"):
         entry = explorer.data["methods"][method]
@@ -91,11 +95,11 @@ def test_rg_is_saos_mask_over_the_dense_weights(dense):
 
 def test_the_title_counts_what_stays_of_layer_1_or_what_passes(explorer):
     of = explorer.data["methods"]
-    title = explorer.figure.layout.title.text.replace("<br>", " ")
-    assert title.startswith("N = 2, d = 4: ") and "SAO 512 wires, 0 %; GMP " in title
+    title = title_of(explorer)
+    assert title.startswith("N = 2, d = 4, ") and "SAO 512 / 0 %, GMP " in title
     explorer.set(view="signals")
     explorer.settle()
-    title = explorer.figure.layout.title.text.replace("<br>", " ")
+    title = title_of(explorer)
     alive = {name: int((10.0 ** of[name]["log10"] > 0.01).sum()) for name in ("SAO", "GMP")}
     assert f"SAO {alive['SAO']}, " in title and f"GMP {alive['GMP']}, " in title
     assert explorer.figure.layout.xaxis2.title.text.startswith("singular value")

@@ -77,6 +77,7 @@ def lip_conv_net(
     )
     n_bytes = sum(_MODULE_BYTES + 72 * max(shape[:2]) ** 2 for block in layers for shape in block)
     check_memory(who, n_bytes, lower="the depth, the channels or widening")
+    n_classes = n_classes if n_classes is None else check_integer(who, "n_classes", n_classes, at_least=1)
     n_parts = check_n_blocks(who, density, [c for block in layers[_SKEW_BLOCKS:] for shape in block for c in shape[:2]])
     generator = random_generator(seed, who=who)
     blocks = []
@@ -86,7 +87,7 @@ def lip_conv_net(
     if n_classes is None:
         return nn.Sequential(*blocks)
     n_features = layers[-1][-1][1] * math.prod(image[1:]) // 4**_BLOCKS
-    rows = orthogonal(dense_layer(n_features, check_integer(who, "n_classes", n_classes, at_least=1)), seed=generator)
+    rows = orthogonal(dense_layer(n_features, n_classes), seed=generator)
     classifier = chain([rows], biases=[torch.zeros(len(rows), dtype=torch.float64)], output="linear")
     return nn.Sequential(nn.Flatten(), nn.Unflatten(1, tuple(image)), *blocks, nn.Flatten(), *classifier)
 

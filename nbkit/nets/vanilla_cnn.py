@@ -65,8 +65,9 @@ def vanilla_cnn(
         activation: "relu" or "tanh", behind every convolution.
         image: (channels, height, width) of an input.
         n_classes: outputs.
-        pool: average over all pixels before the classifier; False puts two more convolutions of stride 2 there (the
-            paper's variant for CINIC-10 and CIFAR-100) and classifies all pixels that are left.
+        pool: average over all pixels before the classifier, which leaves it little to see at birth (it takes a larger
+            learning rate); False puts two more convolutions of stride 2 there (the paper's
+            variant for CINIC-10 and CIFAR-100) and classifies all pixels that are left.
         seed: an int repeats, None is fresh, a Generator advances; each layer has a child of its own.
 
     Returns:

@@ -47,7 +47,7 @@ class TrainDeepExplorer(Explorer):
         ],
         "training": [
             Slider("epochs", "epochs", values=(1, 2, 3, 5, 10, 20), value=2),
-            LogSlider("rate", "rate η · N", low=0.005, high=5.0, value=0.1),
+            LogSlider("rate", "rate η · N", low=0.01, high=10.0, value=0.1),
             Choice("optimizer", "optimiser", tuple(_OPTIMIZERS)),
             Slider("seed", "seed", 0, 9, value=0),
         ],
@@ -56,7 +56,7 @@ class TrainDeepExplorer(Explorer):
         "Fig. 11": _QUICK | {"optimizer": "SGD, momentum 0.9", "rate": 0.5},
         "pruned: does not train": _QUICK | {"method": _PRUNED, "epochs": 1},
         "dense": _QUICK | {"method": "Dense", "epochs": 1},
-        "a thousand layers": _QUICK | {"depth": 1000, "gain": 1.02, "epochs": 3, "rate": 0.2},
+        "a thousand layers": _QUICK | {"depth": 1000, "gain": 1.02, "epochs": 2, "rate": 0.2},
     }
     height = 560
 
@@ -76,9 +76,8 @@ class TrainDeepExplorer(Explorer):
 
     def draw(self, frame: dict) -> None:
         view = DeepView(**{name: frame[name] for name in _VIEW})
-        for axis, (low, high) in deep_ranges(view).items():
-            self.grow(axis, low, high)
-        self.figure.redraw(deep_traces(view))
+        shown = {axis: self.grow(axis, *ends) for axis, ends in deep_ranges(view).items()}
+        self.figure.redraw(deep_traces(view, shown=shown))
         self.figure.retitle(_title(frame))
 
     def admissible(self, settings: dict) -> dict:

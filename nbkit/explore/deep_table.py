@@ -45,7 +45,7 @@ class DeepTableExplorer(Explorer):
     height = 600
 
     def build(self) -> None:
-        self.figure = self.figure_widget(deep_table_figure(DeepTableView(), height=self.height))
+        self.figure = self.figure_widget(deep_table_figure(DeepTableView(), height=self.height), ghosts=False)
 
     def stream(self, *, depth: int, methods: str, statistic: str, gradient: str) -> Iterator[dict]:
         """One frame: what is stored of these networks."""

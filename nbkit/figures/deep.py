@@ -110,8 +110,12 @@ def deep_figure(view: DeepView, *, title: str = "", height: int = 560) -> go.Fig
     return dress(figure, title, height=height, right=30, hovermode="closest", bargap=0.45)
 
 
-def deep_traces(view: DeepView) -> list[dict[str, object]]:
+def deep_traces(view: DeepView, *, shown: Mapping[str, tuple[float, float]] | None = None) -> list[dict[str, object]]:
     """What the traces of `deep_figure` hold; the same number whatever is missing.
+
+    Args:
+        view: what is shown.
+        shown: what the axes show, axis -> (low, high), where that is more than `deep_ranges`: labels keep to their places.
 
     Raises:
         NbkitError: as `deep_figure`.
@@ -124,7 +128,9 @@ def deep_traces(view: DeepView) -> list[dict[str, object]]:
         )
     layers = np.arange(1, len(view.gradients) + 1)
     gradient = {"x": layers, "y": np.maximum(view.gradients, _LEAST), "line": {"color": look.colour}}
-    return [*_learning(view, look), *_spectrum(view, look), gradient, _costs(view, look)]
+    shown = deep_ranges(view) if shown is None else shown
+    drawn = [*_learning(view, look, shown["xaxis"][1]), *_spectrum(view, look, shown["yaxis2"])]
+    return [*drawn, gradient, _costs(view, look)]
 
 
 def deep_ranges(view: DeepView) -> dict[str, tuple[float, float]]:
@@ -167,8 +173,7 @@ def _learning_traces() -> list[go.Scatter]:
     return [loss, accuracy, chance.update(hoverinfo="skip"), _text("learning labels", "middle right")]
 
 
-def _learning(view: DeepView, look: DeepLook) -> list[dict[str, object]]:
-    right = deep_ranges(view)["xaxis"][1]
+def _learning(view: DeepView, look: DeepLook, right: float) -> list[dict[str, object]]:
     losses = view.losses / np.log(view.n_classes)
     colour = {"line": {"color": look.colour}}
     names = ["·· loss / ln 10", "— accuracy", "-- by guessing"]
@@ -187,7 +192,7 @@ def _spectrum_traces() -> list[go.Scatter]:
     return [band, born, _line("spectrum", width=2.4), _text("spectrum labels", "middle left")]
 
 
-def _spectrum(view: DeepView, look: DeepLook) -> list[dict[str, object]]:
+def _spectrum(view: DeepView, look: DeepLook, shown: tuple[float, float]) -> list[dict[str, object]]:
     now, born = (np.maximum(values, _LEAST) for values in (view.spectrum, view.born))
     there = now.size > 0
     at = np.arange(1, now.shape[1] + 1)
@@ -195,8 +200,8 @@ def _spectrum(view: DeepView, look: DeepLook) -> list[dict[str, object]]:
     names, places = [], _nothing()
     if there:
         names = [f"— now: mean {view.spectrum.mean():.2g}, variance {view.spectrum.var():.2g}", "— at birth"]
-        low, high = (np.log10(end) for end in deep_ranges(view)["yaxis2"])
-        places = 10.0 ** (low + (high - low) * np.array([0.16, 0.06]))
+        low, high = np.log10(shown)
+        places = 10.0 ** (low + (high - low) * np.array([0.19, 0.09]))
     return [
         {"x": np.concatenate([at, at[::-1]]), "y": np.concatenate([upper, lower[::-1]]),
          "fillcolor": translucent(look.colour, 0.2)},

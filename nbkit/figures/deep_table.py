@@ -125,7 +125,8 @@ def _curve(view: DeepTableView, panel: str, method: str) -> dict[str, object]:
         return {"x": epochs, "y": np.maximum(1 - values, _LEAST)}
     there = ~np.isnan(values)
     epochs, values = epochs[there], values[there]
-    symbols = np.select(
-        [values < _LEAST, values > _MOST], ["triangle-down-open", "triangle-up-open"], DEEP_LOOKS[method].marker
-    )
-    return {"x": epochs, "y": np.clip(values, _LEAST, _MOST), "marker": {"symbol": symbols.tolist()}}
+    beyond = [values < _LEAST, values > _MOST]
+    symbols: str | list[str] = DEEP_LOOKS[method].marker
+    if np.any(beyond):
+        symbols = np.select(beyond, ["triangle-down-open", "triangle-up-open"], symbols).tolist()
+    return {"x": epochs, "y": np.clip(values, _LEAST, _MOST), "marker": {"symbol": symbols}}

@@ -56,6 +56,13 @@ def test_singular_values_are_a_median_in_the_band_of_all_points_with_their_mean_
     assert traces["spectrum labels"]["text"][0] == f"— now: mean {np.mean(values):.2g}, variance {np.var(values):.2g}"
 
 
+def test_labels_keep_to_their_corner_of_axes_that_have_grown():
+    shown = deep_ranges(VIEW) | {"xaxis": (0.0, 1000.0), "yaxis2": (1e-20, 1e20)}
+    traces = named(deep_figure(VIEW), deep_traces(VIEW, shown=shown))
+    assert traces["learning labels"]["x"].tolist() == [520] * 3
+    np.testing.assert_allclose(np.log10(traces["spectrum labels"]["y"]), [-20 + 0.19 * 40, -20 + 0.09 * 40])
+
+
 def test_a_gradient_that_vanished_stands_at_the_axis_end():
     assert named(deep_figure(VIEW), deep_traces(VIEW))["gradient"]["y"].tolist() == [1e-3, 1e-20, 2.0]
     low, high = deep_ranges(VIEW)["yaxis3"]

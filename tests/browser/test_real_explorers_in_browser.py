@@ -52,7 +52,7 @@ SLIDERS = {
     "Balance": "factor a",
     "Widths": "seed",
     "Threshold": "threshold",
-    "TrainDeep": "rate η · N",
+    "TrainDeep": "epochs",
     "DeepTable": "depth N",
     "Speed": "width n",
     "ConvTables": "density",

@@ -46,6 +46,7 @@ class DeepTableExplorer(Explorer):
 
     def build(self) -> None:
         self.figure = self.figure_widget(deep_table_figure(DeepTableView(), height=self.height), ghosts=False)
+        self._drawn: list[dict[str, object]] = [{}] * len(self.figure.data)
 
     def stream(self, *, depth: int, methods: str, statistic: str, gradient: str) -> Iterator[dict]:
         """One frame: what is stored of these networks."""
@@ -65,7 +66,10 @@ class DeepTableExplorer(Explorer):
         view = DeepTableView(frame["accuracies"], spectra=frame["spectra"], gradients=frame["gradients"])
         for axis, (low, high) in deep_table_ranges(view).items():
             self.grow(axis, low, high)
-        self.figure.redraw(deep_table_traces(view))
+        traces = deep_table_traces(view)
+        # the browser draws a trace that is written anew, though it be as it was
+        self.figure.redraw([{} if _is_same(*pair) else pair[0] for pair in zip(traces, self._drawn, strict=True)])
+        self._drawn = traces
         self.figure.layout.yaxis3.title.text = f"{frame['statistic']} of s of J (log)"
         self.figure.layout.yaxis4.title.text = f"gradient, {frame['gradient']} (log)"
         self.figure.retitle(_title(frame))
@@ -91,6 +95,10 @@ def _curves(name: str, depth: int, methods: tuple[str, ...], column: str) -> dic
         if rows.any():
             found[method] = columns["epoch"][rows], columns[column][rows].astype(np.float64)
     return found
+
+
+def _is_same(values: dict[str, object], before: dict[str, object]) -> bool:
+    return bool(before) and all(np.array_equal(values[axis], before[axis]) for axis in "xy")
 
 
 def _title(frame: dict) -> str:

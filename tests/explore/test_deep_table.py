@@ -68,6 +68,17 @@ def test_the_title_says_what_trains(stored, opened):
     assert set(explorer.data["accuracies"]) == {"Dense", "SAO", "RadiX"}
 
 
+def test_what_is_chosen_anew_is_drawn_anew(stored, opened):
+    training = stored()
+    explorer = opened(DeepTableExplorer, gradient="first layer")
+    for settings, first in (({"gradient": "last layer"}, 0.5), ({"methods": "all"}, 0.5), ({"depth": 200}, 12.5)):
+        explorer.set(**settings)
+        explorer.settle()
+        traces = {trace.name: trace for trace in explorer.figure.data}
+        assert traces["gradients Dense"].y[0] == first
+    assert len(traces["accuracies RadiX"].y) == len(EPOCHS) < len(training["epoch"])
+
+
 def test_a_partial_run_says_so(stored, opened):
     stored("partial")
     explorer = opened(DeepTableExplorer)

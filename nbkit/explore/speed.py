@@ -210,7 +210,7 @@ def _title(frame: dict) -> str:
     at, here = chosen[0], x[chosen[0]] if by_width else f"d = {frame['degree']}"
     share = frame["n_bytes"]["ours"][at] / frame["n_bytes"]["dense"][at]
     ratios = f"{_times(dense[at] / ours[at])} dense's speed, {_times(csr[at] / ours[at])} CSR's"
-    return f"{told}; at {here}, {ratios}, 1/{1 / share:.0f} the bytes"
+    return f"{told}; at {here}: {ratios}, bytes/{1 / share:.0f}"
 
 
 def _times(ratio: float) -> str:

@@ -49,8 +49,8 @@ def test_medians_quartiles_and_the_crossing_are_those_of_the_rounds(clock, opene
         wanted = 1e-6 * np.outer([1.0, 0.9, 1.1], cost)
         np.testing.assert_allclose(frame["seconds"][way], wanted, rtol=1e-12)
     # n^2 > 80 n + 400 from n = 85 on; at 512 the ratios are 262144 / 41360 and 61440 / 41360
-    assert title_of(explorer).startswith("At batch 8, d = 4, SAO beats dense from width 128 on; at 512, 6.3 × dense's")
-    assert "1.5 × CSR's, 1/103 the bytes" in title_of(explorer)  # 4 (512^2 + 512) / 4 (4 * 512 + 512) = 102.6
+    assert title_of(explorer).startswith("At batch 8, d = 4, SAO beats dense from width 128 on; at 512: 6.3 × dense's")
+    assert "1.5 × CSR's, bytes/103" in title_of(explorer)  # 4 (512^2 + 512) / 4 (4 * 512 + 512) = 102.6
     line = next(trace for trace in explorer.figure.data if trace.name == "● ours" and len(trace.x))
     np.testing.assert_allclose(line.y, 1e-3 * costs["ours"])
     assert line.x.tolist() == [6, 7, 8, 9] and line.line.color == "#D55E00"
@@ -58,14 +58,14 @@ def test_medians_quartiles_and_the_crossing_are_those_of_the_rounds(clock, opene
 
 def test_where_dense_is_faster_everywhere_the_title_says_so(clock, opened):
     explorer = opened(SpeedExplorer, width=256, degree=32, batch=8, wires="random")
-    assert title_of(explorer).startswith("At batch 8, d = 32, dense is as fast as random or faster; at 256, 0.4 ×")
+    assert title_of(explorer).startswith("At batch 8, d = 32, dense is as fast as random or faster; at 256: 0.4 ×")
 
 
 def test_against_density_the_sparsest_comes_first_and_the_crossing_is_a_density(clock, opened):
     explorer = opened(SpeedExplorer, against="density", width=256, degree=4, batch=8)
     assert explorer.data["x"].tolist() == [2, 4, 8, 16, 32, 64, 128]
     # 256 > 20 d + 1.6 up to d = 12
-    assert "n = 256, SAO beats dense up to density 1/32; at d = 4, " in title_of(explorer)
+    assert "n = 256, SAO beats dense up to density 1/32; at d = 4: " in title_of(explorer)
     line = next(trace for trace in explorer.figure.data if trace.name == "□ CSR" and len(trace.x))
     assert line.x.tolist() == [-7, -6, -5, -4, -3, -2, -1]
     assert explorer.figure.layout.xaxis.ticktext[-2] == "1/2"

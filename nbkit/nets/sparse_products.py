@@ -15,15 +15,21 @@ __all__ = ["BlockProduct", "Reorder", "RowProduct", "WindowProduct", "WindowShap
 
 
 class _Product(torch.autograd.Function):
-    """`multiply(x, weight, bias, *where)` returns y and what the backward pass wants; x and weight come first in it."""
+    """`multiply(x, weight, bias, *where)` returns y and what the backward pass wants besides x and weight."""
 
     @classmethod
     def forward(cls, ctx, x, weight, bias, *where):
         y, kept = cls.multiply(x, weight, bias, *where)
         ctx.where = where
-        ctx.save_for_backward(*kept)
+        ctx.save_for_backward(x, weight, *kept)
         ctx.save_for_forward(x, weight)
         return y
+
+    @classmethod
+    def saved(cls, ctx):
+        """x, weight and what was kept; that is made anew where the backward pass is differentiated: it has no history."""
+        x, weight, *kept = ctx.saved_tensors
+        return x, weight, *(cls.multiply(x, weight, None, *ctx.where)[1] if torch.is_grad_enabled() else kept)
 
     @classmethod
     def jvp(cls, ctx, dx, d_weight, d_bias, *_):
@@ -47,11 +53,11 @@ class BlockProduct(_Product):
             y = torch.bmm(weight, gathered)
         else:
             y = torch.baddbmm(bias.index_select(0, nodes).view(n_blocks, c, 1), weight, gathered)
-        return y.view(n_blocks * c, x.shape[1]), (gathered, weight)
+        return y.view(n_blocks * c, x.shape[1]), (gathered,)
 
     @staticmethod
     def backward(ctx, dy):
-        gathered, weight = ctx.saved_tensors
+        _, weight, gathered = BlockProduct.saved(ctx)
         _, rows_back, _, nodes_back = ctx.where
         by_block = dy.reshape(*weight.shape[:2], dy.shape[1])
         dx = d_weight = d_bias = None
@@ -153,7 +159,7 @@ class WindowProduct(_Product):
 
     @staticmethod
     def backward(ctx, dy):
-        windows, matrices = ctx.saved_tensors
+        _, _, windows, matrices = WindowProduct.saved(ctx)
         (shape,) = ctx.where
         by_tile = shape.tiles(dy, shape.width_out)
         dx = d_weight = d_bias = None
@@ -184,7 +190,7 @@ class RowProduct(_Product):
     @staticmethod
     def multiply(x, weight, bias, starts, columns, *_):
         y = _rows(starts, columns, weight, len(x)) @ x
-        return y if bias is None else y + bias[:, None], (x, weight)
+        return y if bias is None else y + bias[:, None], ()
 
     @staticmethod
     def backward(ctx, dy):

@@ -109,7 +109,7 @@ def test_windows_are_right_for_every_place_radix_shift_and_width(data):
 
 
 @pytest.mark.parametrize("name", ["SAO, wide", "second place", "widths", "many parts", "random", "dead nodes"])
-def test_gradients_pass_gradcheck_also_along_dual_numbers(name):
+def test_gradients_pass_gradcheck_also_along_dual_numbers_and_twice(name):
     layer = LAYERS[name]
     for module in admitted(layer):
         x = torch.randn(2, layer.n_in, dtype=torch.float64, requires_grad=True)
@@ -119,6 +119,7 @@ def test_gradients_pass_gradcheck_also_along_dual_numbers(name):
 
         variables = (x, module.weight, module.bias)
         assert torch.autograd.gradcheck(net, variables, check_forward_ad=True, fast_mode=True)
+        assert torch.autograd.gradgradcheck(net, variables, fast_mode=True)
 
 
 @pytest.mark.parametrize("name", ["blocks", "windows", "csr", "dense"])

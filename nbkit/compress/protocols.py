@@ -14,6 +14,7 @@ from nbkit.compress.prune import PRUNINGS, prune
 from nbkit.data import Split
 from nbkit.errors import check_choice
 from nbkit.training import Progress, train
+from nbkit.training.checkpoint import check_path
 
 __all__ = ["PROTOCOLS", "PrunedTraining", "train_pruned"]
 
@@ -71,11 +72,12 @@ def train_pruned(
         Esguerra et al. 2023, section III-E and Fig. 1.
     """
     method, when = check_choice("train_pruned", "protocol", protocol, PROTOCOLS).rsplit("-", 1)
+    whole = check_path("train_pruned", checkpoint)
     pruned = prune(net, density, method, seed=seed)  # in a -T protocol too: what it refuses it refuses before training
     net = pruned if when == "S" else copy.deepcopy(net)
     for phase in ("train", "finetune")[: 1 + (when == "T")]:
         if phase == "finetune":
             net = prune(net, density, method, seed=seed)
-        path = None if checkpoint is None else Path(checkpoint).with_stem(f"{Path(checkpoint).stem}.{phase}")
+        path = None if whole is None else whole.with_stem(f"{whole.stem}.{phase}")
         for record in train(net, data, epochs=epochs, steps=steps, seed=seed, checkpoint=path, **options):
             yield PrunedTraining(phase, net, record)

@@ -65,6 +65,7 @@ def challenge_net(n_neurons: int = 1024, n_layers: int = 120) -> Topology:
         <Layer 16384 -> 16384, 524288 edges, 4 x 4 blocks of (radix 8, place value 8)>
     """
     n_layers = check_integer("challenge_net", "n_layers", n_layers, at_least=1)
+    n_neurons = check_integer("challenge_net", "n_neurons", n_neurons)
     if n_neurons not in CHALLENGE_BIASES:
         raise NbkitError(
             f"challenge_net: n_neurons must be one of {', '.join(map(str, CHALLENGE_BIASES))}, got {show(n_neurons)}. "
@@ -95,9 +96,9 @@ def challenge_inputs(images: object, n_neurons: int = 1024) -> torch.Tensor:
         NbkitError: images of another shape, or neurons that are no such number.
     """
     tensor = as_tensor("challenge_inputs", "images", images)
-    if tensor.ndim != 2 or tensor.shape[1] != 28 * 28:
+    if tensor.ndim != 2 or tensor.shape[1] != 28 * 28 or tensor.is_complex():
         raise NbkitError(
-            f"challenge_inputs: images must be (n_images, 784), got {tuple(tensor.shape)}. Use mnist_split().test_images."
+            f"challenge_inputs: images must be real, (n_images, 784), got {tuple(tensor.shape)}, {tensor.dtype}. Use mnist_split().test_images."
         )
     times = round((check_integer("challenge_inputs", "n_neurons", n_neurons, at_least=1024) / 1024) ** 0.5)
     if 1024 * times * times != n_neurons:
@@ -220,6 +221,8 @@ def _check(who: str, topology: object, inputs: object, weight: object, bias: obj
     check_number(who, "bias", bias, at_most=0.0)
     check_number(who, "clip", clip, above=0.0)
     tensor = as_tensor(who, "inputs", inputs)
+    if tensor.is_complex():
+        raise NbkitError(f"{who}: inputs must be real, got {tensor.dtype}. Use inputs.abs().")
     bits = tensor.dtype == torch.bool
     tensor = tensor.view(torch.uint8) if bits else tensor if tensor.dtype == torch.float64 else tensor.float()
     is_finite = bits or bool(tensor.sum().isfinite() or tensor.isfinite().all())  # the sum alone is far quicker

@@ -21,7 +21,7 @@ def check_path(who: str, checkpoint: object) -> Path | None:
     """The path of a checkpoint, in a folder that exists from now on; None stays None.
 
     Raises:
-        NbkitError: no path, or a folder that cannot be made.
+        NbkitError: no path of a file, or a folder that cannot be made.
     """
     if checkpoint is None:
         return None
@@ -30,6 +30,10 @@ def check_path(who: str, checkpoint: object) -> Path | None:
             f"{who}: checkpoint must be the path of a .safetensors file, got {show(checkpoint)}. Write it as text."
         )
     path = Path(checkpoint)
+    if path.is_dir():
+        raise NbkitError(
+            f"{who}: checkpoint must be the path of a file, got the folder {path}. Add a name.safetensors."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -76,6 +76,8 @@ def test_the_protocols_are_the_papers():
     ({"protocol": "GMP"}, "train_pruned: protocol must be one of 'GMP-S', 'GMP-T'"),
     ({"protocol": "GMP-T", "density": 2}, "prune: density must be a finite number in (0, 1], got 2."),
     ({"protocol": "GMP-T", "every": 0}, "train: every must be"),
+    ({"protocol": "GMP-T", "checkpoint": 5}, "train_pruned: checkpoint must be the path of a .safetensors file, got 5."),
+    ({"protocol": "GMP-T", "checkpoint": ""}, "train_pruned: checkpoint must be the path of a file, got the folder"),
 ])  # fmt: skip
 def test_what_cannot_be_trained_is_refused_before_any_training(data, settings, rule):
     with pytest.raises(NbkitError, match=f"^{re.escape(rule)}"):

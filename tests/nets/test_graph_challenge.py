@@ -114,7 +114,7 @@ def test_when_nothing_survives_there_are_no_rows():
 
 @pytest.mark.parametrize("n_neurons", CHALLENGE_BIASES)
 def test_every_neuron_of_a_challenge_net_has_32_edges_on_either_side(n_neurons):
-    topology = challenge_net(n_neurons)
+    topology = challenge_net(np.int64(n_neurons))
     assert topology.sizes == (n_neurons,) * 121
     assert all(layer.in_degree == layer.out_degree == 32 for layer in topology)
     assert is_symmetric(topology)
@@ -135,8 +135,12 @@ X = torch.zeros(2, 6)
     "call, message",
     [
         (lambda: challenge_net(2048), "challenge_net: n_neurons must be one of 1024, 4096"),
+        (lambda: challenge_net(1024.0), "challenge_net: n_neurons must be an integer"),
+        (lambda: challenge_net([1024]), "challenge_net: n_neurons must be an integer"),
         (lambda: challenge_net(1024, 0), "challenge_net: n_layers must be"),
-        (lambda: challenge_inputs(X), r"challenge_inputs: images must be \(n_images, 784\)"),
+        (lambda: challenge_inputs(X), r"challenge_inputs: images must be real, \(n_images, 784\)"),
+        (lambda: challenge_inputs(torch.zeros(1, 784) + 0j), "challenge_inputs: images must be real"),
+        (lambda: challenge_inference(radix_net([(2, 3)]), X + 0j), "challenge_inference: inputs must be real"),
         (lambda: challenge_inputs(torch.zeros(1, 784), 2048), "challenge_inputs: n_neurons must be 1024 times"),
         (lambda: challenge_inference(radix_net([(2, 3)]), X[:, :5]), r"inputs must be finite, \(n_inputs, 6\)"),
         (lambda: challenge_inference(radix_net([(2, 3)]), X + torch.nan), "inputs must be finite"),

@@ -333,6 +333,12 @@ def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
         next(train(FeedForward((16, 3)), made_data(), steps=1, checkpoint=tmp_path / "file" / "run.safetensors"))
 
 
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
+    for folder in (tmp_path, ""):
+        with pytest.raises(NbkitError, match="train: checkpoint must be the path of a file, got the folder"):
+            next(train(FeedForward((16, 3)), made_data(), steps=1, checkpoint=folder))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[2]))
     child(sys.argv[1])

@@ -136,7 +136,7 @@ def _seconds(net: nn.Module, x: torch.Tensor) -> float:
 
 
 def _step_bytes(net: nn.Module, x: torch.Tensor) -> int:
-    """Of all distinct storages that a step needs: parameters, gradients, what waits for the backward pass."""
+    """Of all distinct storages that a step needs: parameters, places, gradients, what waits for the backward pass."""
     kept = list(net.parameters())
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -145,7 +145,8 @@ def _step_bytes(net: nn.Module, x: torch.Tensor) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         gradients = one_pass(net, x)
-    return _bytes([*kept, *gradients])
+    places = [each for module in net.modules() if isinstance(module, SparseLinear) for each in module.indices]
+    return _bytes([*kept, *gradients, *places])
 
 
 def _bytes(tensors: Iterable[torch.Tensor]) -> int:

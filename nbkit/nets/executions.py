@@ -9,6 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 import torch
 
+from nbkit.device import check_memory
 from nbkit.errors import NbkitError
 from nbkit.nets.sparse_products import BlockProduct, Reorder, RowProduct, WindowProduct, WindowShape
 from nbkit.topology import Blocks as CompleteBlocks
@@ -72,6 +73,11 @@ class Execution(ABC):
         back = np.empty_like(self.edges)
         back[self.edges] = np.arange(len(back))
         return back
+
+    @property
+    def indices(self) -> list[torch.Tensor]:
+        """The index tensors that have been made so far, for all devices."""
+        return [tensor for kept in self._kept.values() for tensor in kept]
 
     def restored(self, y: torch.Tensor) -> torch.Tensor:
         """The result with its rows in the nodes' own order."""
@@ -187,6 +193,10 @@ class Dense(Execution):
     """A dense matrix, made of the weights each time unless every entry is one."""
 
     name = "dense"
+
+    def __init__(self, layer: Layer, why: str) -> None:
+        super().__init__(layer, why)
+        check_memory("SparseLinear", 4 * layer.n_in * layer.n_out, lower="the width, or leave execution out")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -112,6 +112,11 @@ class SparseLinear(nn.Module):
         return self._run.why
 
     @property
+    def indices(self) -> list[torch.Tensor]:
+        """The places of the weights that multiplying has needed so far: int64, no parameters."""
+        return self._run.indices
+
+    @property
     def edge_weights(self) -> torch.Tensor:
         """The weights in the order of `layer.edge_index()`, (n_edges,); differentiable."""
         return self.weight.flatten()[torch.from_numpy(self._run.edges_back).to(self.weight.device)]
@@ -177,7 +182,7 @@ class SparseSequential(nn.Sequential):
         """
         columns = None
         for module in _opened(self):
-            is_plain = not any(getattr(module, hooks) for hooks in _HOOKS)
+            is_plain = not _has_hooks(module)
             if is_plain and type(module) is SparseLinear:
                 columns = columns or _Columns(x)
                 columns.multiply(module)
@@ -249,7 +254,12 @@ class _Columns:
 
 def _opened(net: nn.Module) -> Iterator[nn.Module]:
     for module in net:
-        yield from _opened(module) if type(module) in (nn.Sequential, SparseSequential) else (module,)
+        is_chain = type(module) in (nn.Sequential, SparseSequential) and not _has_hooks(module)
+        yield from _opened(module) if is_chain else (module,)
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return any(getattr(module, hooks) for hooks in _HOOKS)
 
 
 def _on_edges(layer: Layer, weights: object | None, seed: int | np.random.Generator | None) -> torch.Tensor:

@@ -74,3 +74,9 @@ def test_a_width_that_does_not_fit_is_refused(monkeypatch):
 def test_what_cannot_be_timed_is_refused(options, message):
     with pytest.raises(NbkitError, match=message):
         time_layer(WIRES["SAO"], **options)
+
+
+def test_a_step_by_compressed_rows_counts_the_places_of_its_weights():
+    layer = random_expander(256, 256, 16)
+    found = time_layer(layer, 1, repeats=1)["csr"]
+    assert found.step_bytes > 2 * found.parameter_bytes + 3 * 8 * layer.n_edges  # columns, rows, and the way back

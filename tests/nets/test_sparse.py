@@ -157,6 +157,22 @@ def test_slices_and_edits_run_as_they_read():
     torch.testing.assert_close(net(points()), net.dense()(points()))
 
 
+def test_hooks_of_a_chain_inside_a_chain_are_called():
+    inner = nn.Sequential(SparseLinear(biregular(8, 8, 2)), nn.Tanh())
+    net, seen = SparseSequential(inner, SparseLinear(biregular(8, 8, 2))), []
+    inner.register_forward_hook(lambda _, args, result: seen.append(result))
+    x = torch.randn(3, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(net(x), dense_copy(net)(x))
+    assert [result.shape for result in seen] == [(3, 8)] * 2
+
+
+def test_a_matrix_beyond_the_memory_budget_is_refused(monkeypatch):
+    monkeypatch.setenv("NBKIT_MEMORY", "1M")
+    with pytest.raises(NbkitError, match="SparseLinear.*leave execution out"):
+        SparseLinear(mixed_radix((2,) * 10)[0], execution="dense")
+
+
 def test_hooks_see_rows_in_the_nodes_own_order():
     net, seen = network().eval(), []
     handle = net[2].register_forward_hook(lambda _, args, result: seen.append(result))

@@ -103,7 +103,9 @@ def _train(name, nets, penalties, apart, settings, work: Path, say: Callable[[st
     options = {"max_steps": epochs, "lr": settings.lr, "every": settings.every, "checkpoint_every": 10 * settings.every}
     folder.mkdir(parents=True, exist_ok=True)
     nets.to(choose_device())
-    for record in descend_many(nets, *samples(settings), penalties, **options, checkpoint=folder / "checkpoint.safetensors"):
+    for record in descend_many(
+        nets, *samples(settings), penalties, **options, checkpoint=folder / "checkpoint.safetensors"
+    ):
         if record.step in kept:
             _save(folder / f"epoch_{record.step:06d}.npz", nets)
         row = {"epoch": record.step, "seconds": time.perf_counter() - started, "diverged": record.diverged}

@@ -24,7 +24,7 @@ __all__ = ["COMMAND", "METHODS", "Settings", "cell_folder", "deep_network", "loa
 COMMAND = "python -m nbkit run deep"
 METHODS = (
     *("Dense", "SAO", "RG-N", "RG-U", "GMP-S", "GMP-T"),  # the paper's, and at equal density what it does not have:
-    *("RadiX", "RadiX-N", "X-Net random", "X-Net Cayley", "Dense-N"),
+    *("RadiX", "RadiX-N", "X-Net random", "X-Net Cayley"),
 )
 _SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100)
 _RATES = (

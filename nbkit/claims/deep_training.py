@@ -87,7 +87,7 @@ def what_sao_loses() -> str:
 )
 def dense_is_best() -> str:
     best = [
-        max((value, m) for (n, m), value in _accuracy().items() if n == depth and m != "Dense-N")[1]
+        max((value, m) for (n, m), value in _accuracy().items() if n == depth)[1]
         for depth in _DEPTHS
     ]
     return f"{', '.join(best)} (implied)"

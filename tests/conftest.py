@@ -15,9 +15,10 @@ _turn = None  # the lock that is held
 
 NOTEBOOK_CELL_SECONDS = 120
 N_PROCESSES = 3  # browser tests mostly wait, so that two cores have work for three
-# What takes longest begins first; then the notebooks' cells; then files in their order.
+# What takes longest begins first; then the notebooks' cells; then files in their order. The notebooks in the browser go
+# before all: a calm test waits until every other process has ended its own, and those take minutes.
 EACH_BY_ITSELF = "test_every_notebook.py"  # a third of all the work
-LONG = ("test_real_explorers_in_browser.py", "test_every_explorer.py", EACH_BY_ITSELF, "test_explorer_in_browser.py")
+LONG = (EACH_BY_ITSELF, "test_real_explorers_in_browser.py", "test_every_explorer.py", "test_explorer_in_browser.py")
 
 
 @pytest.hookimpl(tryfirst=True)

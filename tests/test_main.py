@@ -205,7 +205,8 @@ def test_an_unknown_run_is_one_error_that_lists_the_runs(capsys):
     assert front_door.main(["run", "marathon"]) == 1
     said = capsys.readouterr()
     assert (
-        "run: name must be one of 'trained_growth', 'radial_training', 'decay', 'deep', 'fashion', got 'marathon'" in said.err
+        "run: name must be one of 'trained_growth', 'radial_training', 'decay', 'deep', 'fashion', got 'marathon'"
+        in said.err
         and "Traceback" not in said.err
     )
 

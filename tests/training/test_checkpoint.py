@@ -142,7 +142,15 @@ class Interrupted(Exception):
     pass
 
 
-def test_an_interrupt_from_the_keyboard_waits_for_the_step_and_nothing_is_lost(tmp_path, through):
+@pytest.fixture
+def keyboard():
+    """A process begun in the background ignores interrupts; here they are heard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_from_the_keyboard_waits_for_the_step_and_nothing_is_lost(tmp_path, through, keyboard):
     net, resumed = made_nets()["blocks"], blank_nets()["blocks"]
     place = itertools.count()
     hook = net[0].register_forward_hook(
@@ -268,7 +276,7 @@ def test_a_damaged_checkpoint_is_one_error_and_stays(tmp_path, written, damage, 
 
 def test_a_folder_in_the_checkpoints_place_is_one_error(tmp_path):
     (tmp_path / "batch.safetensors").mkdir()
-    with pytest.raises(NbkitError, match="must come from this very training, got a file that"):
+    with pytest.raises(NbkitError, match="must be the path of a file, got the folder"):
         next(streams({"batch": made_nets()["batch"]}, tmp_path)["batch"])
 
 

@@ -5,7 +5,7 @@ import pytest
 from .lab import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
-GLANCE_S = 1  # at the picture of each slider; a reader does not wait for its last refinement either
+GLANCE_S = 0.6  # at the picture of each slider; a reader does not wait for its last refinement either
 
 # Cells may lie outside the view, where JupyterLab draws nothing: each is scrolled to, and marked to be found again.
 SHOW_CELL = """index => { const content = jupyterapp.shell.currentWidget.content;

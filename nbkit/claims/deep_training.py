@@ -86,10 +86,7 @@ def what_sao_loses() -> str:
     theirs="Dense, Dense (implied)",
 )
 def dense_is_best() -> str:
-    best = [
-        max((value, m) for (n, m), value in _accuracy().items() if n == depth)[1]
-        for depth in _DEPTHS
-    ]
+    best = [max((value, m) for (n, m), value in _accuracy().items() if n == depth)[1] for depth in _DEPTHS]
     return f"{', '.join(best)} (implied)"
 
 

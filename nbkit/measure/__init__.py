@@ -36,7 +36,7 @@ from nbkit.measure.spectrum import (
     spectral_gap,
 )
 from nbkit.measure.splines import PiecewiseLinear, connecting_spline, piecewise_linear, weight_rtv2
-from nbkit.measure.timing import LayerCost, stream_layer_times, time_layer
+from nbkit.measure.timing import LayerCost, time_layer
 
 __all__ = [
     "Cone",
@@ -100,7 +100,6 @@ __all__ = [
     "spectral_gap",
     "stable_rank",
     "stream_growth",
-    "stream_layer_times",
     "subvector_norm",
     "thresholded",
     "time_layer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from nbkit.errors import check_choice, check_integer
 from nbkit.nets import ACTIVATIONS, SparseLinear, SparseSequential
 from nbkit.topology import Layer, Topology
 
-__all__ = ["LayerCost", "layer_stacks", "one_pass", "stream_layer_times", "time_layer"]
+__all__ = ["LayerCost", "layer_stacks", "one_pass", "time_layer"]
 
 
 @dataclass(frozen=True)
@@ -66,37 +66,16 @@ def time_layer(
         NbkitError: no wires, no input or no repeat, an unknown activation or device, a dense layer that would not fit
             into memory.
     """
-    (*_, last) = stream_layer_times(
-        layers, batch, repeats=repeats, activation=activation, device=device, seed=seed, who="time_layer"
-    )
-    return last
-
-
-def stream_layer_times(
-    layers: Layer | Topology,
-    batch: int = 128,
-    *,
-    repeats: int = 5,
-    activation: str = "linear",
-    device: torch.device | str = "cpu",
-    seed: int | np.random.Generator | None = 0,
-    who: str = "stream_layer_times",
-) -> Iterator[dict[str, LayerCost]]:
-    """`time_layer`, a result after every round: medians settle while you watch. The arguments are the same."""
+    who = "time_layer"
     batch = check_integer(who, "batch", batch, at_least=1)
     repeats = check_integer(who, "repeats", repeats, at_least=1)
     chain = layers if isinstance(layers, Topology) else Topology([layers])
     nets = layer_stacks(chain, activation, device=device, seed=seed, who=who)
     x = torch.ones(batch, chain.sizes[0], device=device, dtype=torch.float32, requires_grad=True)
     n_bytes = {name: (_bytes(net.parameters()), _step_bytes(net, x)) for name, net in nets.items()}
-    taken: dict[str, list[float]] = {name: [] for name in nets}
-    for _ in range(repeats):
-        for name, net in nets.items():
-            taken[name].append(_seconds(net, x))
-        yield {
-            name: LayerCost(*(cost / len(chain) for cost in (statistics.median(times), *n_bytes[name])))
-            for name, times in taken.items()
-        }
+    rounds = [{name: _seconds(net, x) for name, net in nets.items()} for _ in range(repeats)]
+    medians = {name: statistics.median(each[name] for each in rounds) for name in nets}
+    return {name: LayerCost(*(cost / len(chain) for cost in (medians[name], *n_bytes[name]))) for name in nets}
 
 
 def layer_stacks(

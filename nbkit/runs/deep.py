@@ -27,11 +27,8 @@ METHODS = (
     *("RadiX", "RadiX-N", "X-Net random", "X-Net Cayley"),
 )
 _SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100)
-_RATES = (
-    (600, 1e-4),
-    (200, 1e-3),
-    (1, 1e-2),
-)  # from this depth on: the paper's Table 2, between whose depths it is silent
+# From this depth on: the paper's Table 2, which is silent between its depths.
+_RATES = ((600, 1e-4), (200, 1e-3), (1, 1e-2))
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Settings:
 
     @property
     def cells(self) -> list[tuple[int, str]]:
-        """(depth, method) of every training; X-Nets, whose question 50 layers answer, are trained at the first depth alone."""
+        """(depth, method) of every training; X-Nets are trained at the first depth alone, which keeps the run short."""
         return [(n, m) for n in self.depths for m in self.methods if n == self.depths[0] or not m.startswith("X-Net")]
 
     @property
@@ -143,9 +140,8 @@ def _note(folder: Path, record: Progress, epoch: int, seconds: float) -> None:
     """A line of the cell's records, with the norm of the gradient of each layer's weights in the last batch."""
     norms = [value.item() for name, value in record.gradient_norms.items() if name.endswith("weight")]
     row = {"epoch": epoch, "loss": record.loss.item(), "accuracy": record.test_accuracy.item()}
-    with (folder / "records.jsonl").open(
-        "a", encoding="utf-8"
-    ) as file:  # a line of its own, whatever a killed run left
+    with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
+        # A line of its own, whatever a killed run left.
         file.write("\n" + json.dumps(row | {"gradient_norms": norms, "seconds": seconds}))
 
 

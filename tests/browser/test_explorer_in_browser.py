@@ -189,9 +189,8 @@ def test_an_interrupt_ends_the_stream_and_a_cell_run_again_replaces_its_explorer
 @pytest.mark.calm
 def test_a_key_press_is_painted_as_fast_as_by_a_bare_figure(start, capsys):
     notebook = start()
-    notebook.run_cell(
-        3
-    )  # here, where the machine is quiet: plotly's own widget stays empty if it loads for two seconds
+    # Here, where the machine is quiet: plotly's own widget stays empty if it loads for two seconds.
+    notebook.run_cell(3)
     record(notebook, 3)
     notebook.evaluate("() => document.addEventListener('keydown', () => { window.pressed = Date.now(); }, true)")
     waits = {"explorer": [], "bare": []}

@@ -67,7 +67,7 @@ OPENED = {
 }
 CELLS = {name: index for index, name in enumerate(SLIDERS, start=1)}
 PRESSES, TARGET_MS, STEP_MS = 3, 150, 400
-PAINTED_MS = 400  # the slowest two take 180 ms on a quiet machine; on a busy one all take twice as long
+PAINTED_MS = 400  # the slowest take 180 to 250 ms on a quiet machine; on a busy one all take twice as long
 
 # When the pictures of the shown cell were painted, in ms since 1970: plotly tells, a canvas is overheard.
 RECORD = """() => { const note = () => requestAnimationFrame(() => window.painted.push(Date.now()));

@@ -2,6 +2,8 @@
 
 import pytest
 
+from nbkit.device import one_thread
+
 
 @pytest.fixture
 def opened(request):
@@ -14,3 +16,10 @@ def opened(request):
         return explorer
 
     return open_one
+
+
+@pytest.fixture
+def one_core():
+    """Streams are stepped in a test as explorers step them."""
+    with one_thread():
+        yield

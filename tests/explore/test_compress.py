@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from nbkit.device import one_thread
 from nbkit.errors import NbkitError
 from nbkit.explore import CompressExplorer, DescentExplorer, LosslessExplorer, RaceExplorer, SparsityExplorer
 from nbkit.explore.compress import typed_widths
@@ -17,12 +16,7 @@ from nbkit.nets import RadialNet
 from nbkit.runs.radial_races import Race
 from nbkit.runs.radial_training import Settings
 
-
-@pytest.fixture(autouse=True)
-def one_core():
-    """Streams are stepped here as explorers step them."""
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 def last(kind, **settings):

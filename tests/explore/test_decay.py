@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from nbkit.device import one_thread
 from nbkit.explore import DecayExplorer
 from nbkit.explore import decay as room
 from nbkit.nets import SkipNet, SkipNets
@@ -17,11 +16,7 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def one_core():
-    """Streams are stepped here as explorers step them."""
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 @pytest.fixture

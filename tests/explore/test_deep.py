@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from nbkit.data import mnist_split
-from nbkit.device import one_thread
 from nbkit.errors import NbkitError
 from nbkit.explore import TrainDeepExplorer
 from nbkit.explore import deep as room
@@ -21,11 +20,7 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def one_core():
-    """Streams are stepped here as explorers step them."""
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 @pytest.fixture

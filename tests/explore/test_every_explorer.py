@@ -15,12 +15,7 @@ from nbkit.device import one_thread
 from nbkit.errors import NbkitError
 
 NAMES = [name for name in explore.__all__ if name.endswith("Explorer") and name != "Explorer"]
-# Minutes; and what the tests of these explorers themselves play, at half a minute each.
-LONG = {
-    ("TrainDeepExplorer", "a thousand layers"),
-    ("TrainDeepExplorer", "dense"),
-    ("DepthExplorer", "a thousand layers"),
-}
+LONG = {("TrainDeepExplorer", "a thousand layers")}  # minutes
 CASES = [(name, preset) for name in NAMES for preset in (None, *getattr(explore, name).presets)]
 CASES = [case for case in CASES if case not in LONG]
 LONGEST_S, MOST_FRAMES = 60, 2000

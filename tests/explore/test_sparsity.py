@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from nbkit.device import one_thread
 from nbkit.errors import NbkitError
 from nbkit.explore import BalanceExplorer, SplineExplorer, ThresholdExplorer, WidthsExplorer
 from nbkit.explore.balance import typed_vector
@@ -18,12 +17,7 @@ from nbkit.figures import METHODS
 from nbkit.nets import SkipLayer, SkipNet, rbv2_penalty, weight_decay_penalty
 from nbkit.training import descend_many
 
-
-@pytest.fixture(autouse=True)
-def one_core():
-    """Streams are stepped here as explorers step them."""
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 def frames(kind, **settings):

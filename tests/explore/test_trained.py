@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from nbkit.data import digit_line
-from nbkit.device import one_thread
 from nbkit.explore import TrainedExplorer
 from nbkit.explore import trained as room
 from nbkit.measure import growth_delta, growth_through
@@ -18,11 +17,7 @@ from nbkit.weights import Gaussian
 SMALL = {"n_nets": 1, "depth": 4, "seed": 3, "rate": 0.01, "lines": "class averages", "sigma": 2.0}
 
 
-@pytest.fixture(autouse=True)
-def one_core():
-    """Streams are stepped here as explorers step them."""
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_core")
 
 
 @pytest.fixture

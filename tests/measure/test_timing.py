@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nbkit.errors import NbkitError
-from nbkit.measure import stream_layer_times, time_layer
+from nbkit.measure import time_layer
 from nbkit.measure.timing import layer_stacks, one_pass
 from nbkit.topology import Topology, biregular, mixed_radix, random_expander
 
@@ -51,10 +51,6 @@ def test_a_step_of_a_dense_layer_takes_its_parameters_twice_and_its_input_twice(
 def test_bytes_of_a_chain_are_the_mean_over_its_layers():
     once, twice = (time_layer(Topology([WIRES["RadiX"]] * k), 2, repeats=1)["ours"] for k in (1, 2))
     assert once.parameter_bytes == twice.parameter_bytes
-
-
-def test_a_stream_gives_a_result_after_every_round():
-    assert len(list(stream_layer_times(WIRES["SAO"], 2, repeats=3))) == 3
 
 
 def test_a_width_that_does_not_fit_is_refused(monkeypatch):

@@ -10,7 +10,7 @@ from nbkit.figures.arrays import as_matrix, encode_png, png_address
 from nbkit.figures.curves import Curve, curves_figure
 from nbkit.figures.template import FAINT, INK, family_colour, palette
 
-__all__ = ["ReachPanel", "reach_figure", "reach_layout"]
+__all__ = ["ReachPanel", "reach_figure", "reach_layout", "shrunk_png"]
 
 _LEFT, _GAP = 0.5, 0.16  # of the drawing area: the matrices, then room for the curves' axis title
 _TITLE = 0.07  # of the height above each panel, for its name and its percentage
@@ -109,11 +109,11 @@ def _place(
         layout["annotations"].append({**middle, "text": panel.note, "font": {"size": 10}})
     if panel.matrix is not None:
         corner = {"xref": f"x{number}", "yref": f"y{number}", "x": -0.5, "y": -0.5, "sizex": n_out, "sizey": n_in}
-        source = png_address(_shrunk_png(as_matrix("reach_figure", panel.matrix) != 0))
+        source = png_address(shrunk_png(as_matrix("reach_figure", panel.matrix) != 0))
         layout["images"].append({**corner, "source": source, "sizing": "stretch", "layer": "below"})
 
 
-def _shrunk_png(matrix: np.ndarray) -> bytes:
+def shrunk_png(matrix: np.ndarray) -> bytes:
     """Ink on paper; entries of a large matrix are drawn several together, as dark as they are many."""
     together = -(-max(matrix.shape) // _MOST_ENTRIES)
     rows, columns = (-(-size // together) for size in matrix.shape)

@@ -1,0 +1,242 @@
+"""Two networks side by side under one measure: curves over shared axes, or matrices on one scale (notebook 11)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import plotly.graph_objects as go
+
+from nbkit.errors import NbkitError
+from nbkit.figures.arrays import as_array, as_matrix, encode_png, is_binary, png_address
+from nbkit.figures.template import (
+    MAGNITUDE,
+    TITLE_LINE_PX,
+    dress,
+    family_colour,
+    palette,
+    translucent,
+    wrapped_title,
+)
+
+__all__ = ["LabAxes", "LabSide", "lab_figure", "lab_layout", "lab_ranges", "lab_title", "lab_traces"]
+
+_SIDES = ("A", "B")
+_DOMAINS = ([0.0, 0.475], [0.525, 1.0])
+_LINES, _HEADING_PX = 5, 52  # lines of a title that have room: the question, and its answer; above each panel
+_FEW = 24  # points, up to which each has a marker
+_SHARP_PX = 512  # a browser blurs what it enlarges
+_ROOM = 0.05  # of the axes' length beyond what is drawn
+_LEVELS = 256
+_BLOCKS = 6  # of a colour scale that is written in letters
+_PARTS = ("y", "low", "high", "theory")
+
+
+@dataclass(frozen=True, eq=False)
+class LabSide:
+    """One side: a curve, or a matrix that takes its place.
+
+    Args:
+        name, note: stand above the panel, in one line each; `note` may have several, parted by <br>.
+        family: whose colour it has, a key of `FAMILY_COLOURS`.
+        x, y: (n,) points; NaN in y is a gap. Empty: not there yet.
+        low, high: (n,) edges of a band, or None.
+        theory: (n,) dashed beside it, or None.
+        matrix: (n_rows, n_columns) of 0/1, drawn in ink, or of magnitudes at least 0, or None.
+    """
+
+    name: str
+    family: str
+    note: str = ""
+    x: object = field(default=(), kw_only=True)
+    y: object = field(default=(), kw_only=True)
+    low: object = field(default=None, kw_only=True)
+    high: object = field(default=None, kw_only=True)
+    theory: object = field(default=None, kw_only=True)
+    matrix: object = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class LabAxes:
+    """What both panels' axes say; a log axis leaves out what is not above 0. `ticks` names positions on x."""
+
+    x_label: str
+    y_label: str
+    log_x: bool = field(default=False, kw_only=True)
+    log_y: bool = field(default=False, kw_only=True)
+    ticks: tuple[str, ...] = field(default=(), kw_only=True)
+
+
+def lab_figure(a: LabSide, b: LabSide, axes: LabAxes, *, title: str = "", height: int = 520) -> go.Figure:
+    """Two panels that can be compared by eye: one scale for both, and in each the other's curve, faint.
+
+    Four traces a side: its band, the other's curve, theory (dashed), its own curve. Matrices lie under the axes.
+
+    Args:
+        a, b: the sides, left and right.
+        axes: of both.
+        title: the finding.
+        height: in px.
+
+    Raises:
+        NbkitError: an unknown family; points, bands and theory of different lengths; a negative or empty matrix.
+    """
+    figure = go.Figure()
+    for number, side in enumerate(_SIDES, start=1):
+        name = str(number) if number > 1 else ""
+        place = {"xaxis": f"x{name}", "yaxis": f"y{name}"}
+        line = {"mode": "lines", "hoverinfo": "skip"}
+        figure.add_trace(go.Scatter(name=f"{side} band", fill="toself", line_width=0, **line, **place))
+        figure.add_trace(go.Scatter(name=f"{side} other", line_width=1.5, opacity=0.35, **line, **place))
+        figure.add_trace(go.Scatter(name=f"{side} theory", line={"width": 1.6, "dash": "dash"}, **line, **place))
+        hover = "%{x:.4g}: %{y:.4g}<extra></extra>"
+        figure.add_trace(go.Scatter(name=side, line_width=2.2, marker_size=6, hovertemplate=hover, **place))
+    for trace, values in zip(figure.data, lab_traces(a, b, axes), strict=True):
+        trace.update(values)
+    dress(figure, "", height=height, hovermode="closest")
+    figure.update_layout(margin={"t": 20 + TITLE_LINE_PX * _LINES + _HEADING_PX, "l": 64, "r": 16})
+    figure.update_layout(title=lab_title("", title, height=height))
+    figure.update_layout(
+        xaxis={"domain": _DOMAINS[0]},
+        xaxis2={"domain": _DOMAINS[1], "anchor": "y2", "matches": "x"},
+        yaxis2={"anchor": "x2", "matches": "y", "showticklabels": False},
+    )
+    figure.update_layout(**lab_layout(a, b, axes))
+    for axis, ends in zip("xy", lab_ranges(a, b, axes), strict=True):
+        is_log = getattr(axes, f"log_{axis}") and figure.layout[f"{axis}axis"].type == "log"
+        figure.layout[f"{axis}axis"].range = [*map(math.log10, ends)] if is_log else ends
+    return figure
+
+
+def lab_title(question: str, sentence: str, *, height: int) -> dict[str, object]:
+    """The title of `lab_figure`: the question in bold, its answer below, lines that fit, the first always in one place."""
+    lines = [f"<b>{line}</b>" for line in wrapped_title(question).split("<br>") if line]
+    lines += [line for line in wrapped_title(sentence).split("<br>") if line]
+    # plotly lifts a title by a fifth of each line that it adds
+    return {"text": "<br>".join(lines), "y": 1 - (16 + 4 * max(0, len(lines) - 1)) / height}
+
+
+def lab_traces(a: LabSide, b: LabSide, axes: LabAxes) -> list[dict[str, object]]:
+    """What the traces of `lab_figure` hold; `trace.update(values)` on each moves an existing picture.
+
+    Raises:
+        NbkitError: as `lab_figure`.
+    """
+    drawn = [_points(side, axes) for side in (a, b)]
+    traces = []
+    for side, mine, other, theirs in ((a, drawn[0], b, drawn[1]), (b, drawn[1], a, drawn[0])):
+        colour, faint = family_colour("lab_figure", side.family), family_colour("lab_figure", other.family)
+        inside = np.isfinite(mine["low"]) & np.isfinite(mine["high"])
+        x, low, high = mine["x"][inside], mine["low"][inside], mine["high"][inside]
+        outline = {"x": np.concatenate([x, x[::-1]]), "y": np.concatenate([high, low[::-1]])}
+        many = "lines+markers" if len(mine["x"]) <= _FEW else "lines"
+        traces += [
+            outline | {"fillcolor": translucent(colour, 0.2)},
+            {"x": theirs["x"], "y": theirs["y"], "line": {"color": faint}},
+            {"x": mine["x"], "y": mine["theory"], "line": {"color": colour}},
+            {"x": mine["x"], "y": mine["y"], "mode": many, "line": {"color": colour}, "marker": {"color": colour}},
+        ]
+    return traces
+
+
+def lab_ranges(a: LabSide, b: LabSide, axes: LabAxes) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The ends of the shared x and y axis, in data units, with a little room; of matrices rows run downwards."""
+    matrices = [_matrix(side) for side in (a, b) if side.matrix is not None]
+    if matrices:
+        n_rows, n_columns = (max(sizes) for sizes in zip(*(matrix.shape for matrix in matrices), strict=True))
+        return (-0.5, n_columns - 0.5), (n_rows - 0.5, -0.5)
+    drawn = [_points(side, axes) for side in (a, b)]
+    xs = np.concatenate([points["x"] for points in drawn])
+    ys = np.concatenate([points[part] for points in drawn for part in _PARTS])
+    return _ends(xs, log=axes.log_x), _ends(ys[np.isfinite(ys)], log=axes.log_y)
+
+
+def lab_layout(a: LabSide, b: LabSide, axes: LabAxes) -> dict[str, object]:
+    """Headings, matrices and what the axes of `lab_figure` say; of an existing picture assign images and annotations.
+
+    Raises:
+        NbkitError: as `lab_figure`.
+    """
+    matrices = [None if side.matrix is None else _matrix(side) for side in (a, b)]
+    top = max((float(matrix.max()) for matrix in matrices if matrix is not None), default=1.0) or 1.0
+    as_ink = all(matrix is None or is_binary(matrix) for matrix in matrices)
+    is_picture = any(matrix is not None for matrix in matrices)
+    layout: dict[str, object] = {"images": [], "annotations": []}
+    for number, (side, matrix) in enumerate(zip((a, b), matrices, strict=True), start=1):
+        name = str(number) if number > 1 else ""
+        layout["annotations"].append(_heading(side, number))
+        x_label = axes.x_label + (f" (0 {_scale()} {top:.3g})" if is_picture and not as_ink else "")
+        layout[f"xaxis{name}"] = _axis(x_label, axes.log_x and not is_picture, axes.ticks)
+        layout[f"yaxis{name}"] = _axis(axes.y_label if number == 1 else "", axes.log_y and not is_picture)
+        if matrix is not None:
+            layout["images"].append(_image(matrix, name, 1.0 if as_ink else top, as_ink=as_ink))
+    return layout
+
+
+def _heading(side: LabSide, number: int) -> dict[str, object]:
+    colour = family_colour("lab_figure", side.family)
+    text = f"<b>{_SIDES[number - 1]} · {side.name}</b>" + (f"<br>{side.note}" if side.note else "")
+    where = {"xref": "paper", "yref": "paper", "x": _DOMAINS[number - 1][0], "y": 1, "yshift": 2}
+    where |= {"xanchor": "left", "yanchor": "bottom", "align": "left", "showarrow": False}
+    return where | {"text": text, "font": {"size": 11.5, "color": colour}}
+
+
+def _axis(label: str, log: bool, ticks: tuple[str, ...] = ()) -> dict[str, object]:
+    named = {"tickmode": "array", "tickvals": [*range(len(ticks))], "ticktext": [*ticks]} if ticks else {}
+    kind = {"type": "log", "exponentformat": "power", "nticks": 5} if log else {"type": "linear", "nticks": 6}
+    title = {"text": f"{label} (log)" if log and label else label}
+    return {"tickmode": "auto", "showgrid": True, "title": title} | kind | named
+
+
+def _image(matrix: np.ndarray, name: str, top: float, *, as_ink: bool) -> dict[str, object]:
+    colours = palette("ink") if as_ink else palette(MAGNITUDE, _LEVELS)
+    levels = np.rint(matrix.astype(np.float64) / top * (len(colours) - 1)).astype(np.int64)
+    source = png_address(encode_png(levels, colours, at_least=_SHARP_PX))
+    corner = {"xref": f"x{name}", "yref": f"y{name}", "x": -0.5, "y": -0.5}
+    size = {"sizex": matrix.shape[1], "sizey": matrix.shape[0], "sizing": "stretch", "layer": "above"}
+    return {"source": source} | corner | size
+
+
+def _scale() -> str:
+    """The colour map of magnitudes in letters, from 0 to the largest."""
+    colours = palette(MAGNITUDE, _BLOCKS)
+    return "".join(f'<span style="color:rgb({r},{g},{b})">█</span>' for r, g, b in colours.tolist())
+
+
+def _points(side: LabSide, axes: LabAxes) -> dict[str, np.ndarray]:
+    """x and the four parts as floats, each as long as x; on a log axis what is not above 0 is left out."""
+    who = f"lab_figure ({side.name!r})"
+    x = as_array(who, "x", side.x, n_axes=1).astype(np.float64)
+    points = {"x": x}
+    for part in _PARTS:
+        given = getattr(side, part)
+        values = np.full(len(x), np.nan) if given is None else as_array(who, part, given, n_axes=1).astype(np.float64)
+        if len(values) != len(x):
+            raise NbkitError(
+                f"{who}: {part} must have {len(x)} entries as x, got {len(values)}. Give one each a point."
+            )
+        kept = np.isfinite(values) & ((values > 0) | (not axes.log_y))
+        points[part] = np.where(kept, values, np.nan)
+    if axes.log_y:  # a band that reaches 0 goes down to where the curve is never
+        floor = np.nanmin(points["y"]) / 1000 if np.isfinite(points["y"]).any() else 1.0
+        points["low"] = np.where(np.isnan(points["low"]) & np.isfinite(points["high"]), floor, points["low"])
+    return points
+
+
+def _matrix(side: LabSide) -> np.ndarray:
+    matrix = as_matrix("lab_figure", side.matrix)
+    if matrix.min() < 0:
+        raise NbkitError(
+            f"lab_figure ({side.name!r}): matrix must be at least 0, got {matrix.min():g}. Pass magnitudes."
+        )
+    return matrix
+
+
+def _ends(values: np.ndarray, *, log: bool) -> tuple[float, float]:
+    if not values.size:
+        return (0.1, 1.0) if log else (0.0, 1.0)
+    values = np.log10(values) if log else values
+    low, high = float(values.min()), float(values.max())
+    room = _ROOM * (high - low) if high - low > 1e-9 * max(1.0, abs(high)) else 0.5
+    return (10.0 ** (low - room), 10.0 ** (high + room)) if log else (low - room, high + room)

@@ -1,9 +1,13 @@
-"""`python -m nbkit`: look at the installation, then open the first notebook; `check` only looks, `store` stores, `run` computes."""
+"""`python -m nbkit`: look at the installation, then open the first notebook; `check` only looks, the others compute."""
 
 import argparse
 import os
+import re
 import shutil
 import sys
+import textwrap
+import time
+from itertools import zip_longest
 from pathlib import Path
 
 from nbkit import __version__
@@ -15,8 +19,9 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status, 0 when all is well."""
     parser = argparse.ArgumentParser(prog="python -m nbkit", description=__doc__, allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", metavar="check | store | run")
+    commands = parser.add_subparsers(dest="command", metavar="check | claims | store | run")
     commands.add_parser("check", help="only check installation, device and data")
+    commands.add_parser("claims", help="compute every claim of every paper again, show and store them: a minute")
     store = commands.add_parser("store", help="execute notebooks and store them for reading (needs the extra `test`)")
     store.add_argument("notebooks", nargs="*", type=Path, help="default: every notebook of the checkout")
     run = commands.add_parser("run", help="make a stored paper-scale result again; takes from minutes to hours")
@@ -32,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     options, for_jupyter = parser.parse_known_args(arguments)
     if options.command and for_jupyter:
         parser.error(f"{options.command} knows no {for_jupyter[0]}")
+    if options.command == "claims":
+        return _claims()
     if options.command == "store":
         return _store(options.notebooks)
     if options.command == "run":
@@ -49,6 +56,51 @@ def _check() -> list[str]:
         print(f"Missing: {problem}", file=sys.stderr, flush=True)
     say("Something is missing, see above." if problems else "All is well.")
     return problems
+
+
+def _claims() -> int:
+    from nbkit.claims import registry
+    from nbkit.data import shipped_folder
+    from nbkit.results import save_result, sidecar
+
+    ledger, began, failures = registry(), time.monotonic(), []
+    say(_table_row("nb", "verdict", "where", "claim", "paper", "here"))
+    for row in ledger.rows:
+        try:
+            row.check()
+            say(_table_row(row.notebook, row.verdict, f"{row.paper}, {row.place}", row.statement, row.theirs, row.ours))
+        except Exception as error:  # a claim may fail in any way; the others are still computed
+            failures.append(f"Fails: notebook {row.notebook}, {row.paper}, {row.place}: {error or repr(error)}")
+            print(failures[-1], file=sys.stderr, flush=True)
+    if failures:
+        print("\n".join([*failures, "Nothing was stored."]), file=sys.stderr, flush=True)
+        return 1
+    say(counts := _counts_table(ledger.counts()))
+    beside = sidecar(command="python -m nbkit claims", seed=0, seconds=time.monotonic() - began, steps=len(ledger.rows))
+    say(f"Stored in {save_result('claims', ledger.columns(), beside)}.")
+    readme = shipped_folder("data").parent / "README.md"
+    if readme.is_file():  # a wheel has none
+        text = readme.read_text(encoding="utf-8")
+        readme.write_text(
+            re.sub(r"(?m)^\| paper \| agrees .*\n(\|.*\n)*", counts, text), encoding="utf-8", newline="\n"
+        )
+    return 0
+
+
+def _table_row(*cells: str) -> str:
+    """One row of a table as wide as the terminal; long cells are folded."""
+    room = max(shutil.get_terminal_size((120, 24)).columns, 80) - 18 - 2 * 5
+    widths = [2, 14, *(int(share * room) for share in (0.22, 0.42, 0.18, 0.18))]
+    folded = [textwrap.wrap(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    lines = zip_longest(*folded, fillvalue="")
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _counts_table(counts: dict[str, dict[str, int]]) -> str:
+    """How many claims agree, are corrected or not reproduced, paper by paper, as the README shows it."""
+    titles = list(counts["all"])
+    rows = [[paper, *(str(count) for count in found.values())] for paper, found in counts.items()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [["paper", *titles], ["---"] * (1 + len(titles)), *rows])
 
 
 def _store(notebooks: list[Path]) -> int:

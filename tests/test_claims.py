@@ -1,9 +1,16 @@
 """The ledger: every claim of every paper holds here, and a claim that does not is noticed."""
 
+import csv
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from nbkit import claims
 from nbkit.errors import NbkitError
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTDATED = "outdated: run `python -m nbkit claims`, which writes data/results/claims.csv and the README's counts"
 
 
 @pytest.fixture
@@ -21,6 +28,30 @@ def made_up(compute, **options):
 @pytest.mark.parametrize("entry", claims.all_claims(), ids=lambda entry: f"{entry.notebook} {entry.place}")
 def test_claim_holds(entry):
     entry.check()
+
+
+@pytest.fixture
+def stored():
+    """The rows of data/results/claims.csv."""
+    with open(ROOT / "data" / "results" / "claims.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_stored_table_is_the_registry(stored):
+    columns = "paper place statement theirs ours verdict notebook correction reason".split()
+    told = [{name: getattr(row, name) for name in columns} for row in claims.registry().rows]
+    assert stored == told, OUTDATED
+
+
+def test_the_readme_counts_what_is_stored(stored):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| paper | agrees |")[2].partition("\n\n")[0].splitlines()[2:]
+    shown = {cells[0]: tuple(map(int, cells[1:])) for line in table if (cells := line.strip("| ").split(" | "))}
+    verdicts = "agrees", "corrected", "not reproduced"
+    found = Counter((row["paper"], row["verdict"]) for row in stored)
+    wanted = {paper: tuple(found[paper, verdict] for verdict in verdicts) for paper, _ in found}
+    wanted["all"] = tuple(sum(column) for column in zip(*wanted.values(), strict=True))
+    assert shown == wanted, OUTDATED
 
 
 def test_theorem_1_is_corrected_from_16_to_8_paths():
@@ -62,6 +93,19 @@ def test_rows_come_in_the_order_in_which_they_were_registered(registry):
     for place in ("Lemma 2", "Lemma 1", "Table 9"):
         made_up(lambda: 3, place=place)
     assert [row.place for row in claims.ledger("99").rows] == ["Lemma 2", "Lemma 1", "Table 9"]
+
+
+def test_the_claims_of_several_notebooks_say_which_is_theirs(registry):
+    made_up(lambda: 3, notebook="98", place="Lemma 2")
+    assert "notebook" not in claims.ledger("98")._repr_html_()
+    made_up(lambda: 3, paper="RadiX-Net", ours="-", reason="No cluster.")
+    table = claims.registry()
+    assert "SAO, Lemma 2 (notebook 98)" in table._repr_html_() and "Table 1 (notebook 99)" in table._repr_html_()
+    assert table.counts() == {
+        "RadiX-Net": {"agrees": 0, "corrected": 0, "not reproduced": 1},
+        "SAO": {"agrees": 1, "corrected": 0, "not reproduced": 0},
+        "all": {"agrees": 1, "corrected": 0, "not reproduced": 1},
+    }
 
 
 def test_another_value_needs_a_correction_or_a_reason():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nbkit import __main__ as front_door
-from nbkit import __version__, checking, data, runs
+from nbkit import __version__, checking, claims, data, results, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -209,6 +209,49 @@ def test_an_unknown_run_is_one_error_that_lists_the_runs(capsys):
         in said.err
         and "Traceback" not in said.err
     )
+
+
+@pytest.fixture
+def two_claims(monkeypatch, tmp_path):
+    """claims(value): a ledger of two, of which the second computes this value; a README and results of their own."""
+
+    def register(value):
+        monkeypatch.setattr(claims, "_REGISTERED", {})
+        monkeypatch.setattr(claims, "__path__", [])
+        options = {"notebook": "99", "paper": "SAO", "statement": "how many of the " + 30 * "many " + "there are"}
+        claims.claim(**options, place="Table 1", theirs="4", ours="5", correction="There are five.")(lambda: 5)
+        claims.claim(**options, place="Table 2", theirs="3, 3")(lambda: value)
+
+    (tmp_path / "README.md").write_text("Before.\n\n| paper | agrees |\n| old | 7 |\n\nAfter.\n")
+    monkeypatch.setattr(data, "shipped_folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(results, "shipped_folder", lambda name: tmp_path / name)
+    return register
+
+
+def test_claims_are_computed_shown_stored_and_counted_in_the_readme(two_claims, capsys, tmp_path):
+    two_claims("3, 3")
+    assert front_door.main(["claims"]) == 0
+    said = capsys.readouterr().out
+    assert [line.split()[:4] for line in said.splitlines() if line.startswith("99")] == [
+        ["99", "corrected", "SAO,", "Table"],
+        ["99", "agrees", "SAO,", "Table"],
+    ]
+    counts = "| paper | agrees | corrected | not reproduced |\n| --- | --- | --- | --- |\n| SAO | 1 | 1 | 0 |\n| all | 1 | 1 | 0 |\n"
+    assert counts in said and (tmp_path / "README.md").read_text() == f"Before.\n\n{counts}\nAfter.\n"
+    stored = results.load_result("claims").columns
+    assert stored["ours"].tolist() == ["5", "3, 3"] and stored["verdict"].tolist() == ["corrected", "agrees"]
+    assert stored["correction"].tolist() == ["There are five.", ""]
+
+
+def test_a_claim_that_fails_is_one_line_and_nothing_is_stored(two_claims, capsys, tmp_path):
+    two_claims("3, 4")
+    before = (tmp_path / "README.md").read_text()
+    assert front_door.main(["claims"]) == 1
+    said = capsys.readouterr()
+    assert "99  corrected" in said.out and "99  agrees" not in said.out
+    assert "Fails: notebook 99, SAO, Table 2: " in said.err and "computed '3, 4'" in said.err
+    assert "Traceback" not in said.err and [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == before
 
 
 @pytest.fixture(scope="module")

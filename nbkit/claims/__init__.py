@@ -3,12 +3,13 @@
 import html
 import importlib
 import pkgutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from nbkit.errors import NbkitError, check_choice
 
-__all__ = ["PAPERS", "Claim", "Ledger", "all_claims", "claim", "ledger"]
+__all__ = ["PAPERS", "VERDICTS", "Claim", "Ledger", "all_claims", "claim", "ledger", "registry"]
 
 PAPERS = {
     "RadiX-Net": "Robinett & Kepner 2019",
@@ -19,6 +20,7 @@ PAPERS = {
     "RBV²": "Parhi, Wolf & Nowak 2021",
 }
 
+VERDICTS = {"agrees": "✓", "corrected": "✎", "not reproduced": "–"}
 _REGISTERED: dict[tuple[str, str, str], "Claim"] = {}  # keyed, so that a chapter imported again replaces its own
 
 
@@ -120,11 +122,34 @@ def ledger(notebook: str) -> "Ledger":
     return Ledger(tuple(rows))
 
 
+def registry() -> "Ledger":
+    """The claims of all notebooks as they are registered; `python -m nbkit claims` computes them, and so do the tests.
+
+    Example:
+        >>> registry().counts()["RBV²"]["corrected"] > 0
+        True
+    """
+    return Ledger(tuple(all_claims()))
+
+
 @dataclass(frozen=True, repr=False)
 class Ledger:
     """Rows of claims that hold: claim · paper · here · verdict, and the correct statement where the paper is wrong."""
 
     rows: tuple[Claim, ...]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """paper -> verdict -> how many claims, of every paper that has one; "all" sums them up."""
+        found = Counter((row.paper, row.verdict) for row in self.rows) + Counter(
+            ("all", row.verdict) for row in self.rows
+        )
+        papers = [paper for paper in (*PAPERS, "all") if any(found[paper, verdict] for verdict in VERDICTS)]
+        return {paper: {verdict: found[paper, verdict] for verdict in VERDICTS} for paper in papers}
+
+    def columns(self) -> dict[str, list[str]]:
+        """The table as columns of text, for a file."""
+        names = ("paper", "place", "statement", "theirs", "ours", "verdict", "notebook", "correction", "reason")
+        return {name: [getattr(row, name) for row in self.rows] for name in names}
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -134,11 +159,16 @@ class Ledger:
         )
 
     def _repr_html_(self) -> str:
-        marks = {"agrees": "✓ agrees", "corrected": "✎ corrected", "not reproduced": "– not reproduced"}
+        of_several = len({row.notebook for row in self.rows}) > 1
         body = "".join(
             "<tr>"
-            + _cells(row.statement, f"{row.paper}, {row.place}", row.theirs, row.ours)
-            + f"<td style='text-align: left'><b>{marks[row.verdict]}</b>{'<br>' * (row.verdict != 'agrees')}"
+            + _cells(
+                row.statement,
+                f"{row.paper}, {row.place}" + f" (notebook {row.notebook})" * of_several,
+                row.theirs,
+                row.ours,
+            )
+            + f"<td style='text-align: left'><b>{VERDICTS[row.verdict]} {row.verdict}</b>{'<br>' * (row.verdict != 'agrees')}"
             + f"{html.escape(row.correction + row.reason)}</td></tr>"
             for row in self.rows
         )

@@ -1,0 +1,147 @@
+"""The table of a finished sweep: its rows, columns, arrays over the grid, and a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nbkit.errors import NbkitError, check_choice, show
+
+__all__ = ["Sweep"]
+
+_SHOWN_ROWS = 10
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep:
+    """The rows of a sweep; also a sequence of them.
+
+    Attributes:
+        function: its qualified name.
+        version: of the function.
+        names: of a cell's values.
+        rows: dictionaries in the grid's order: the cell's values and the result's by name, "seconds" that it took, and
+            "error", which is None or a text; a failure has no result.
+    """
+
+    function: str
+    version: int
+    names: tuple[str, ...]
+    rows: list[dict]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict]:
+        return iter(self.rows)
+
+    def __getitem__(self, place: int) -> dict:
+        return self.rows[place]
+
+    @property
+    def failures(self) -> list[dict]:
+        """The rows of cells whose function raised, or whose workers died."""
+        return [row for row in self.rows if row["error"] is not None]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all columns: the cell's, the result's, seconds, error."""
+        found = dict.fromkeys(name for row in self.rows for name in row if name not in ("seconds", "error"))
+        return (*found, "seconds", "error")
+
+    def axis(self, name: str) -> list:
+        """The different values of a column in the order of the grid."""
+        return list(dict.fromkeys(row[self._known("axis", "name", name)] for row in self.rows if name in row))
+
+    def column(self, name: str) -> np.ndarray:
+        """A column (n_rows,): numbers as such, with NaN where a failure has none; anything else as objects."""
+        values = [row.get(self._known("column", "name", name)) for row in self.rows]
+        if any(isinstance(value, (str, tuple)) for value in values) or all(value is None for value in values):
+            return np.array([*values, None], dtype=object)[:-1]  # one more, lest tuples of one length become a matrix
+        return np.array([np.nan if value is None else value for value in values])
+
+    def array(self, value: str, *axes: str, mean: bool = False) -> np.ndarray:
+        """A column of numbers over the grid, float64, one axis for each name of a cell that has several values.
+
+        Args:
+            value: name of a column of numbers.
+            axes: names of the cell's values, in the order of the array's axes; "seed" comes last where it is not named.
+            mean: the mean over the seeds that have a value, instead of their axis.
+
+        Returns:
+            (len(axis(axes[0])), ...), NaN where a failure or no cell is.
+
+        Raises:
+            NbkitError: names that no column has, a column of text, a name with several values that is no axis.
+        """
+        for name in axes:
+            check_choice("Sweep.array", "each of axes", name, self.names)
+        left_out = [name for name in self.names if name not in axes and name != "seed" and len(self.axis(name)) > 1]
+        if left_out:
+            raise NbkitError(
+                f"Sweep.array: axes must have every name of several values, got none of {', '.join(left_out)}. "
+                f"Write array({value!r}, {', '.join(map(repr, (*axes, *left_out)))})."
+            )
+        if "seed" in self.names and "seed" not in axes:
+            axes = (*axes, "seed")
+        column = self.column(value)
+        if column.dtype == object:
+            raise NbkitError(f"Sweep.array: value must be a column of numbers, got {value!r}. Use column({value!r}).")
+        places = [{entry: place for place, entry in enumerate(self.axis(name))} for name in axes]
+        found = np.full([len(known) for known in places], np.nan)
+        for row, number in zip(self.rows, column.tolist()):
+            found[tuple(known[row[name]] for name, known in zip(axes, places))] = number
+        return _mean(found, axes.index("seed")) if mean and "seed" in axes else found
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write all rows as CSV; an older file is replaced when the new one is whole. Returns the path."""
+        if not isinstance(path, (str, Path)):
+            raise NbkitError(f"Sweep.to_csv: path must be a path, got {show(path)}. Write it as 'sweep.csv'.")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([_entry(row.get(name)) for name in self.columns] for row in self.rows)
+        partial = Path(f"{path}.partial")
+        partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
+        os.replace(partial, path)
+        return Path(path)
+
+    def _known(self, who: str, argument: str, name: object) -> str:
+        return check_choice(f"Sweep.{who}", argument, name, self.columns)
+
+    def __repr__(self) -> str:
+        seconds = sum(row["seconds"] or 0 for row in self.rows)
+        failures = f", {len(self.failures)} of them failures" if self.failures else ""
+        return f"<Sweep of {self.function}: {len(self)} cells{failures}, {seconds:.3g} s of work>"
+
+    def _repr_html_(self) -> str:
+        shown = self.rows[:_SHOWN_ROWS]
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{html.escape(_short(row.get(name)))}</td>' for name in self.columns)}</tr>"
+            for row in shown
+        )
+        more = f"<p>and {len(self) - len(shown)} more</p>" if len(self) > len(shown) else ""
+        return f"<p>{html.escape(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>{more}"
+
+
+def _mean(found: np.ndarray, axis: int) -> np.ndarray:
+    is_there = ~np.isnan(found)
+    counts = is_there.sum(axis)
+    return np.where(counts, np.where(is_there, found, 0).sum(axis) / np.maximum(counts, 1), np.nan)
+
+
+def _entry(value: object) -> object:
+    return json.dumps(value) if isinstance(value, tuple) else value
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

@@ -1,0 +1,207 @@
+"""Who computes a sweep: processes of this machine, any executor, or a dask cluster behind an address."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+
+from nbkit.errors import NbkitError, check_integer, show
+from nbkit.sweeping.cells import RESERVED, plain, to_json
+
+__all__ = ["LocalPool", "evaluate", "local_cluster", "workers"]
+
+_PATIENCE_S = 4.0  # for a scheduler to answer; an error then reaches the reader within five seconds
+_THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def evaluate(function: Callable[..., object], cells: list[dict], seconds: float, _ticket: object) -> list[str]:
+    """What the function gives for the first of these cells, as JSON: runs where the worker is.
+
+    Args:
+        function: takes a cell's values by name.
+        cells: at least one; no further one is begun when `seconds` are over.
+        seconds: about how long to be away.
+        _ticket: differs from call to call, because dask computes equal calls once.
+
+    Returns:
+        One text a cell: its seconds and its result, or its seconds and its error.
+    """
+    texts, begin = [], time.perf_counter()
+    for cell in cells:
+        start = time.perf_counter()
+        try:
+            found = function(**cell)
+            took = time.perf_counter() - start
+            texts.append(to_json({"seconds": round(took, 6), "result": _flat(found, cell)}))
+        except (Exception, SystemExit) as error:
+            text = f"{type(error).__name__}: {error}".removesuffix(": ")
+            texts.append(to_json({"seconds": round(time.perf_counter() - start, 6), "error": text}))
+        if time.perf_counter() - begin > seconds:
+            break
+    return texts
+
+
+def _flat(found: object, cell: dict) -> dict:
+    result = found if isinstance(found, dict) else {"value": found}
+    result = {name: plain(value) for name, value in result.items()}
+    for name, value in result.items():
+        if not isinstance(name, str) or not isinstance(value, (bool, int, float, str, type(None))):
+            raise TypeError(f"the function must return numbers or text by name, got {show(name)}: {show(value)}")
+        if name in cell or name in RESERVED:
+            raise TypeError(f"the function must not name a result {name!r}: every row has that name already")
+    return result
+
+
+class LocalPool(ThreadPoolExecutor):
+    """Processes of this machine with one torch thread each; one that dies takes only its own task with it.
+
+    Each thread of this pool asks a process of its own, which it starts with its first task, and again after a death.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        super().__init__(n_workers, thread_name_prefix="nbkit-sweep")
+        self._own, self._lock, self._processes, self._is_ended = threading.local(), threading.Lock(), [], False
+
+    def submit(self, function: Callable[..., object], /, *arguments: object) -> Future:
+        return super().submit(self._ask, function, arguments)
+
+    def _ask(self, function: Callable[..., object], arguments: tuple) -> object:
+        if not hasattr(self._own, "worker"):
+            self._own.worker = self._start()
+        process, pipe = self._own.worker
+        try:
+            pipe.send((function, arguments))
+            is_fine, value = pipe.recv()
+        except (EOFError, OSError):
+            del self._own.worker
+            process.join()
+            raise BrokenExecutor(f"its process ended with exit code {process.exitcode}") from None
+        if not is_fine:
+            raise RuntimeError(value)
+        return value
+
+    def _start(self) -> tuple[multiprocessing.Process, Connection]:
+        context = multiprocessing.get_context("spawn")
+        pipe, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs,))
+        with self._lock:
+            if self._is_ended:
+                raise BrokenExecutor("the pool has ended")
+            process.start()
+            self._processes = [*filter(multiprocessing.Process.is_alive, self._processes), process]
+        theirs.close()
+        try:
+            pipe.recv()
+        except (EOFError, OSError):
+            raise RuntimeError(
+                "its processes end before they begin; a script must call sweep under `if __name__ == '__main__':`"
+            ) from None
+        return process, pipe
+
+    def kill(self) -> None:
+        """End at once, whatever is being computed."""
+        self.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._is_ended = True
+        for process in self._processes:
+            process.kill()
+            process.join()
+
+
+def _serve(pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
+    os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        pipe.send("ready")
+        while True:
+            try:
+                function, arguments = pipe.recv()
+                reply = True, function(*arguments)
+            except EOFError:
+                raise
+            except Exception as error:
+                reply = False, f"{type(error).__name__}: {error}"
+            pipe.send(reply)
+
+
+@contextlib.contextmanager
+def workers(who: str, executor: object, n_cells: int) -> Iterator[Executor]:
+    """The executor itself, the one behind a scheduler's address, or for None a pool of this machine.
+
+    Raises:
+        NbkitError: no executor, a scheduler that does not answer, dask that is not installed.
+    """
+    if isinstance(executor, Executor):
+        yield executor
+    elif isinstance(executor, str):
+        with _client(who, executor) as client:
+            yield client.get_executor()
+    elif executor is None:
+        pool = LocalPool(max(1, min(_n_cores(), n_cells)))
+        try:
+            yield pool
+        finally:
+            pool.kill()
+    else:
+        raise NbkitError(
+            f"{who}: executor must be None, an Executor or a scheduler's address, got {show(executor)}. "
+            "Of a dask Client use client.get_executor()."
+        )
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _client(who: str, address: str) -> object:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise NbkitError(
+            f"{who}: executor must be None or an Executor where dask is not installed, got {address!r}. "
+            "Install it: pip install 'dask[distributed]'."
+        ) from None
+    try:
+        return Client(address, timeout=_PATIENCE_S, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise NbkitError(
+            f"{who}: executor must be the address of a scheduler that answers, got {address!r}: {show(str(error))}. "
+            "Start one with `dask scheduler`, or leave executor out."
+        ) from None
+
+
+@contextlib.contextmanager
+def local_cluster(n_workers: int = 2) -> Iterator[Executor]:
+    """An executor with some worker processes on this machine, for trying what a cluster will do; prints which.
+
+    It is a real dask scheduler with its workers where dask is installed, otherwise a pool of processes.
+
+    Raises:
+        NbkitError: n_workers below 1.
+    """
+    n_workers = check_integer("local_cluster", "n_workers", n_workers, at_least=1)
+    if find_spec("distributed") is None:
+        print(f"local_cluster: {n_workers} processes of this machine (dask is not installed)")
+        pool = LocalPool(n_workers)
+        try:
+            yield pool
+        finally:
+            pool.kill()
+        return
+    from distributed import Client, LocalCluster
+
+    print(f"local_cluster: a dask scheduler and {n_workers} worker processes")
+    options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        yield client.get_executor()

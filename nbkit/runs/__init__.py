@@ -9,6 +9,7 @@ from pathlib import Path
 from nbkit.errors import NbkitError, check_choice, show
 from nbkit.runs.decay_tables import run_decay
 from nbkit.runs.deep_tables import run_deep
+from nbkit.runs.expressive import run_expressive
 from nbkit.runs.fashion import run_fashion
 from nbkit.runs.radial_training import run_radial_training
 from nbkit.runs.trained_growth import run_trained_growth
@@ -21,6 +22,7 @@ RUNS: dict[str, Callable] = {
     "decay": run_decay,
     "deep": run_deep,
     "fashion": run_fashion,
+    "expressive": run_expressive,
 }
 
 

@@ -1,0 +1,145 @@
+"""Measures of wires alone: who reaches whom, by how many paths, and how well a layer and a cascade expand."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from nbkit.measure import (
+    mean_field_reach,
+    n_components,
+    path_counts,
+    path_singular_values,
+    reach_fractions,
+    reachability,
+    singular_values,
+)
+from nbkit.questions.configuration import DECAYED, Configuration
+from nbkit.questions.measured import Measured, prepared
+from nbkit.topology import Layer, Topology, random_pruned
+
+__all__ = ["measure_paths", "measure_reach", "measure_wires"]
+
+_N_NULLS = 8  # random masks of equal density, the null
+
+
+def measure_reach(configuration: Configuration) -> Iterator[Measured]:
+    """The fraction of inputs that a node hears against the depth; theory is the mean field of random wires of that degree.
+
+    Numbers: `fraction` at the end, `full_at` the first layer at which everything is joined (inf: none), `least_depth` in
+    which `degree` wires a node can join everything, `dead` units that no input reaches or that reach no output, `units`
+    inside, `density`.
+    """
+    own, depths = configuration, np.arange(1.0, configuration.depth + 1)
+    yield from prepared("reach", own, depths, _mean_field(own))
+    topology = own.topology
+    fractions = reach_fractions(topology).numpy()
+    full = np.flatnonzero(fractions == 1)
+    n_dead, n_units = _dead_units(topology)
+    degree = topology.density * own.width
+    numbers = {
+        "fraction": float(fractions[-1]),
+        "full_at": float(depths[full[0]]) if len(full) else math.inf,
+        "least_depth": float(math.ceil(math.log(own.width) / math.log(degree) - 1e-9)) if degree > 1 else math.inf,
+        "dead": n_dead,
+        "units": n_units,
+        "density": topology.density,
+    }
+    matrix = reachability(topology).numpy()
+    yield Measured("reach", own, depths, fractions, theory=_mean_field(own), matrix=matrix, numbers=numbers)
+
+
+def measure_paths(configuration: Configuration) -> Iterator[Measured]:
+    """How the paths are shared out among pairs: counts over their mean, in ascending order, against the share of pairs.
+
+    The picture has log10 of 1 + the number of paths. Numbers: `least`, `most`, `mean` paths of a pair, `spread` their
+    standard deviation over their mean (0: symmetric), `joined` the share of pairs with a path, `density`.
+    """
+    own, shares = configuration, np.linspace(0, 1, 101)
+    yield from prepared("paths", own, shares, np.ones(len(shares)))
+    counts = path_counts(own.topology).astype(np.float64)
+    mean = counts.mean()
+    numbers = {
+        "least": float(counts.min()),
+        "most": float(counts.max()),
+        "mean": float(mean),
+        "spread": float(counts.std() / mean) if mean else math.nan,
+        "joined": float((counts > 0).mean()),
+        "density": own.topology.density,
+    }
+    curve = np.quantile(counts, shares) / mean if mean else np.full(len(shares), np.nan)
+    matrix = np.log10(1 + counts)
+    yield Measured("paths", own, shares, curve, theory=np.ones(len(shares)), matrix=matrix, numbers=numbers)
+
+
+def measure_wires(configuration: Configuration) -> Iterator[Measured]:
+    """Singular values of the layers' 0/1 matrices over the largest; the band holds all layers, theory is Ramanujan's bound.
+
+    Numbers: `share` second over first singular value, the mean over layers, `bound` the largest that a Ramanujan graph of
+    the mean `degree` has, 2 sqrt(d - 1) / d; `cascade` second over first of the path counts of all layers together;
+    `components` with a wire and `dead` nodes without one, means over layers; `null`, `null_spread` mean and standard
+    deviation of the share of random masks of the same density, `null_components` theirs; `density`.
+    """
+    own, measure, index = configuration, "wires' spectrum", np.arange(1.0, configuration.width + 1)
+    yield from prepared(measure, own, index)
+    topology = own.topology
+    degree = topology.density * own.width
+    bound = 2 * math.sqrt(max(degree - 1, 0)) / degree if degree else math.nan
+    rows, facts, nulls = [], [], []
+    for layer in topology:
+        rows.append(_shares(layer, own.width))
+        facts.append(_parts(layer))
+        curve, ends = np.mean(rows, axis=0), (np.min(rows, axis=0), np.max(rows, axis=0))
+        line, done = np.full(len(index), bound), (len(rows), len(topology) + _N_NULLS, "layers")
+        yield Measured(measure, own, index, curve, *ends, theory=line, progress=done)
+    for seed in range(_N_NULLS):
+        mask = random_pruned([np.zeros(topology[0].shape)], max(topology.density, 1e-9), seed=seed)[0]
+        nulls.append((_shares(mask, 2)[1], *_parts(mask)))
+    cascade = path_singular_values(topology).numpy()
+    (components, dead), (null, null_components, null_dead) = np.mean(facts, axis=0), np.mean(nulls, axis=0)
+    numbers = {
+        "share": float(curve[1]),
+        "bound": bound,
+        "cascade": float(cascade[1] / cascade[0]) if cascade[0] else math.nan,
+        "components": float(components),
+        "dead": float(dead),
+        "null": float(null),
+        "null_spread": float(np.std([each[0] for each in nulls])),
+        "null_components": float(null_components),
+        "null_dead": float(null_dead),
+        "degree": degree,
+        "density": topology.density,
+    }
+    yield Measured(measure, own, index, curve, *ends, theory=line, numbers=numbers)
+
+
+def _mean_field(configuration: Configuration) -> np.ndarray | None:
+    if configuration.wires == DECAYED:
+        return None
+    degree = configuration.width if configuration.wires == "dense" else configuration.degree
+    return mean_field_reach(configuration.width, degree, configuration.depth).numpy()
+
+
+def _dead_units(topology: Topology) -> tuple[int, int]:
+    """Units inside that no input reaches or that reach no output, and how many there are."""
+    masks = [layer.mask().double().numpy() for layer in topology]
+    heard, hearing = [np.ones(topology.sizes[0])], [np.ones(topology.sizes[-1])]
+    for mask in masks[:-1]:
+        heard.append(np.sign(mask @ heard[-1]))
+    for mask in masks[:0:-1]:
+        hearing.append(np.sign(mask.T @ hearing[-1]))
+    alive = sum(int((ahead * behind).sum()) for ahead, behind in zip(heard[1:], hearing[:0:-1], strict=True))
+    n_units = sum(topology.sizes[1:-1])
+    return n_units - alive, n_units
+
+
+def _shares(layer: Layer, n: int) -> np.ndarray:
+    """The first n singular values over the largest, zeros where there are fewer."""
+    values = singular_values(layer).numpy()[:n]
+    return np.pad(values / (values[0] or 1), (0, n - len(values)))
+
+
+def _parts(layer: Layer) -> tuple[int, int]:
+    """Connected components that have a wire, and nodes without one."""
+    n_dead = int((layer.out_degrees() == 0).sum() + (layer.in_degrees() == 0).sum())
+    return n_components(layer) - n_dead, n_dead

@@ -6,6 +6,7 @@ from html import escape
 from typing import overload
 
 import networkx as nx
+from torch import nn
 
 from nbkit.device import check_memory
 from nbkit.errors import NbkitError, check_integers, show
@@ -122,6 +123,13 @@ class Topology(Sequence[Layer]):
                 f"got {len(widths)}. Give {len(self) + 1} widths."
             )
         return Topology([kronecker(layer, *pair) for layer, pair in zip(self.layers, zip(widths, widths[1:]))])
+
+    @staticmethod
+    def from_module(module: nn.Module, threshold: float = 0.0) -> "Topology":
+        """The wires of a torch module that is a chain of layers; see `nbkit.topology.modules.from_module`."""
+        from nbkit.topology.modules import from_module
+
+        return from_module(module, threshold)
 
     def to_networkx(self) -> nx.DiGraph:
         """The directed graph with nodes (layer, label).

@@ -1,0 +1,15 @@
+"""Every measure of one network, as numbers: wires, reach, spectra, Jacobian, growth, and what could be removed."""
+
+from nbkit.reporting.parts import GrowthReport, LayerReport, ReachReport, Removable, Spectrum, UnitReport
+from nbkit.reporting.report import Report, report
+
+__all__ = [
+    "GrowthReport",
+    "LayerReport",
+    "ReachReport",
+    "Removable",
+    "Report",
+    "Spectrum",
+    "UnitReport",
+    "report",
+]

@@ -1,0 +1,62 @@
+"""How long the line between two examples becomes behind every nonlinear layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from nbkit.device import random_generator
+from nbkit.errors import NbkitError
+from nbkit.measure import growth_through, line
+from nbkit.measure.curves import Trajectory
+from nbkit.reporting.parts import GrowthReport
+from nbkit.reporting.subject import Subject
+
+__all__ = ["growth_report"]
+
+_EXACT_UNITS = 2048  # in all layers: of more, finding every breakpoint takes many seconds
+_POINTS = 200
+_BENDING = "elementwise", "mixing", "pairs"
+_POOLING = "max_pool", "MaxPool", "AdaptiveMaxPool"
+
+
+def growth_report(subject: Subject, seed: int | np.random.Generator | None) -> GrowthReport:
+    """The growth of the line between the first two different examples, or from the only one to a random point."""
+    curve, ends = _line(subject.points, seed)
+    net = nn.Sequential(nn.Unflatten(1, subject.points.shape[1:]), subject.net)
+    method = "exact" if _n_units(subject) <= _EXACT_UNITS else "tangent"
+    try:
+        found = growth_through(net, curve, method=method, n_points=None if method == "exact" else _POINTS)
+    except NbkitError:
+        if method == "tangent":
+            raise
+        method = "tangent"
+        found = growth_through(net, curve, n_points=_POINTS)
+    names = _names(subject, found.depth)
+    return GrowthReport(names, found.length[0], found.factor[0], method, found.n_pieces[0], ends)
+
+
+def _line(points: torch.Tensor, seed: int | np.random.Generator | None) -> tuple[Trajectory, str]:
+    rows = points.flatten(1).double().cpu()
+    other = next((row for row in rows[1:] if not torch.equal(row, rows[0])), None)
+    if other is not None:
+        return line(rows[0], other), "two of the examples"
+    drawn = torch.from_numpy(random_generator(seed, who="report").standard_normal(rows.shape[1]))
+    length = torch.linalg.vector_norm(rows[0])
+    drawn *= (length if length > 0 else 1.0) / torch.linalg.vector_norm(drawn)
+    return line(rows[0], drawn), "the example and a random point of its norm" if length > 0 else "0 and a random point"
+
+
+def _n_units(subject: Subject) -> int:
+    return sum(int(np.prod(subject.sizes.get(module, ()) or (1,))) * len(module.weight) for _, module in subject.layers)
+
+
+def _names(subject: Subject, depth: int) -> tuple[str, ...]:
+    """Where the lengths are taken, told by the steps where those are as many."""
+    bends = [s.name for s in subject.steps or () if s.kind in _BENDING or s.what.startswith(_POOLING)]
+    if len(bends) == depth - 1:
+        return "input", *bends, "output"
+    if len(bends) == depth:
+        return "input", *bends
+    return "input", *(f"nonlinearity {k}" for k in range(1, depth)), "output"

@@ -1,0 +1,125 @@
+"""Singular values of layers, whatever their kind, and of the Jacobian at the examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from nbkit.device import check_memory
+from nbkit.errors import NbkitError
+from nbkit.measure import (
+    conv_singular_values,
+    jacobian_log10_singular_values,
+    jacobian_singular_values,
+    singular_values,
+)
+from nbkit.measure.convolution import folded_kernel
+from nbkit.nets import SkewConv2d, SparseSequential
+from nbkit.reporting.parts import Spectrum
+from nbkit.topology.modules import effective_weight
+from nbkit.topology.tracing import TRANSPOSED
+
+__all__ = ["jacobian_rows", "layer_spectrum"]
+
+_RANK = 1e-3  # of the largest: what numerical_rank counts
+_DEEP = 32  # layers from which on a product may underflow
+_CIRCULAR = "circular padding assumed"
+
+
+def layer_spectrum(name: str, module: nn.Module, size: tuple[int, ...]) -> Spectrum:
+    """The spectrum of one layer; `size` is that of the images it takes."""
+    values, note = _values(module, size)
+    values = values.cpu()
+    largest, smallest = (float(values[0]), float(values[-1])) if len(values) else (0.0, 0.0)
+    return Spectrum(
+        name=name,
+        singular_values=values,
+        condition=largest / smallest if smallest > 0 else math.inf,
+        numerical_rank=int((values > _RANK * largest).sum()),
+        stable_rank=float((values / largest).square().sum()) if largest > 0 else 0.0,
+        note=note,
+    )
+
+
+def jacobian_rows(net: nn.Module, points: torch.Tensor) -> Iterator[torch.Tensor]:
+    """log10 of the singular values of the Jacobian, float64 (k,), at one point after another.
+
+    In an nn.Sequential of more than 32 modules every value is right; elsewhere those below the rounding of the largest
+    are taken for 0, -inf.
+    """
+    is_deep = type(net) in (nn.Sequential, SparseSequential) and len(net) > 2 * _DEEP
+    for point in points.split(1):
+        if is_deep:
+            yield jacobian_log10_singular_values(net, point)[0].cpu()
+            continue
+        values = jacobian_singular_values(net, point)[0].cpu()
+        rounding = torch.finfo(values.dtype).eps * len(values) * values[:1]
+        yield torch.where(values > rounding, values, 0.0).log10()
+
+
+def _values(module: nn.Module, size: tuple[int, ...]) -> tuple[torch.Tensor, str]:
+    if hasattr(module, "edge_weights"):
+        return singular_values(module.layer, module.edge_weights.detach().double()), ""
+    kernel = effective_weight(module).double()
+    if kernel.ndim == 2:
+        return singular_values(kernel), ""
+    if kernel.ndim > 4 or not size:
+        raise NbkitError(f"report: spectra are those of vectors and images, got a {type(module).__name__}.")
+    strides, spread = _pair(module.stride), module.dilation if hasattr(module, "dilation") else 1
+    if kernel.ndim == 3:
+        kernel, size = kernel[:, :, None], (1, *size)
+        strides, spread = (1, strides[0]), (1, _pair(spread)[0])
+    notes = [] if _is_circular(module) or all(n == 1 for n in kernel.shape[2:]) else [_CIRCULAR]
+    if isinstance(module, TRANSPOSED):  # the transpose of a convolution of the images that it gives
+        kernel, size = kernel.transpose(0, 1), tuple(n * s for n, s in zip(size, strides, strict=True))
+    elif getattr(module, "strided", "skip") == "unshuffle" or isinstance(module, SkewConv2d):
+        size, strides = tuple(n // s for n, s in zip(size, strides, strict=True)), (1, 1)
+    if isinstance(module, SkewConv2d):
+        return _exponential_values(module, size), ", ".join(notes)
+    if spread == "eco":
+        spread = tuple(n // k for n, k in zip(size, kernel.shape[2:], strict=True))
+    if strides == (1, 1):
+        return conv_singular_values(kernel, size, dilation=_pair(spread)), ", ".join(notes)
+    whole = tuple(-(-n // s) * s for n, s in zip(size, strides, strict=True))
+    if whole != size:
+        notes.append(f"of images of {' x '.join(map(str, whole))}, which the stride divides")
+    return strided_singular_values(kernel, whole, strides, _pair(spread)), ", ".join(notes)
+
+
+def strided_singular_values(
+    kernel: torch.Tensor, size: tuple[int, int], strides: tuple[int, int], dilation: tuple[int, int]
+) -> torch.Tensor:
+    """All singular values of a circular convolution of which every s-th pixel is kept.
+
+    Frequencies that fall together on the coarse image make one (c_out, c_in s^2) matrix, divided by s: Sedghi's theorem
+    and the Poisson sum.
+
+    Returns:
+        float64 (pixels kept * min(c_out, c_in s^2),), descending; the sizes are multiples of the strides.
+    """
+    (height, width), (a, b), (c_out, c_in) = size, strides, kernel.shape[:2]
+    check_memory("report", 48 * c_out * c_in * height * width, lower="the channels or size")
+    transform = torch.fft.fft2(folded_kernel(kernel, size, dilation))
+    aliases = transform.view(c_out, c_in, a, height // a, b, width // b)
+    matrices = aliases.permute(3, 5, 0, 1, 2, 4).flatten(3) / math.sqrt(a * b)
+    return torch.linalg.svdvals(matrices).flatten().sort(descending=True).values
+
+
+def _exponential_values(module: SkewConv2d, size: tuple[int, int]) -> torch.Tensor:
+    """Of the exponential of a skew convolution, frequency by frequency."""
+    kernel = module._skew().detach().double()
+    centre = [-(n // 2) for n in kernel.shape[2:]]
+    transform = torch.fft.fft2(folded_kernel(kernel, size, (1, 1)).roll(centre, dims=(2, 3)))
+    matrices = torch.matrix_exp(transform.permute(2, 3, 0, 1))[..., : module.c_out, :]
+    return torch.linalg.svdvals(matrices).flatten().sort(descending=True).values
+
+
+def _is_circular(module: nn.Module) -> bool:
+    return "circular" in (getattr(module, "padding", None), getattr(module, "padding_mode", None))
+
+
+def _pair(value: object) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value) * (2 if len(value) == 1 else 1)

@@ -1,0 +1,189 @@
+"""What is reported on: a copy of the module that can be measured, its layers, and the points that it is shown."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize, prune
+
+from nbkit.device import as_tensor
+from nbkit.errors import NbkitError
+from nbkit.topology.tracing import RECURRENT, Step, is_linear, traced
+
+__all__ = ["Subject"]
+
+_WHO = "report"
+_HALF = torch.float16, torch.bfloat16
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A module ready to be measured.
+
+    Attributes:
+        name: of its class.
+        net: a copy in eval mode, without gradients, masks and parametrizations written into the weights, half precision
+            made single.
+        n_parameters: of the module as it was given.
+        points: the examples as a batch, on the device and in the precision of the copy.
+        steps: what is executed, or None where that cannot be followed.
+        layers: (name, module) of every layer of weights, each once, as they are executed.
+        sizes: spatial sizes of the images that each convolution takes, for these examples.
+        unclear: (name, why) of what is not covered.
+    """
+
+    name: str
+    net: nn.Module
+    n_parameters: int
+    points: torch.Tensor
+    steps: tuple[Step, ...] | None
+    layers: tuple[tuple[str, nn.Module], ...]
+    sizes: dict[nn.Module, tuple[int, ...]]
+    unclear: tuple[tuple[str, str], ...] = field(default=())
+
+    @classmethod
+    def of(cls, module: nn.Module, x: object) -> Subject:
+        """The subject of a report.
+
+        Raises:
+            NbkitError: no module, nothing to measure, recurrent modules, weights that are not there or not finite,
+                examples that the module does not take.
+        """
+        _check_module(module)
+        net = _settled(module)
+        unclear: list[tuple[str, str]] = []
+        try:
+            steps = traced(net)
+        except NbkitError as error:
+            steps = None
+            unclear.append((type(module).__name__, str(error).removeprefix("traced: ")))
+        layers = _layers(net, steps, unclear)
+        if not layers:
+            others = sorted({type(each).__name__ for each in module.modules() if not any(each.children())})
+            raise NbkitError(
+                f"{_WHO}: module must have linear layers or convolutions to be measured, got none, only "
+                f"{', '.join(others) or 'nothing'}. Give a network with weights."
+            )
+        sizes: dict[nn.Module, tuple[int, ...]] = {}
+        points = _points(net, x, sizes)
+        n_parameters = sum(each.numel() for each in module.parameters())
+        return cls(type(module).__name__, net, n_parameters, points, steps, tuple(layers), sizes, tuple(unclear))
+
+
+def _check_module(module: object) -> None:
+    if not isinstance(module, nn.Module):
+        raise NbkitError(f"{_WHO}: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
+    recurrent = [name or type(each).__name__ for name, each in module.named_modules() if isinstance(each, RECURRENT)]
+    if recurrent:
+        raise NbkitError(
+            f"{_WHO}: module must run from its input to its output once, got the recurrent {recurrent[0]}. "
+            "Report on the layers before and behind it."
+        )
+    for name, values in [*module.named_parameters(), *module.named_buffers()]:
+        if isinstance(values, nn.parameter.UninitializedTensorMixin) or values.is_meta:
+            raise NbkitError(f"{_WHO}: the weights must be there, got none yet in {name}. Run the network once.")
+        if not values.isfinite().all():
+            raise NbkitError(f"{_WHO}: the weights must be finite, got NaN or infinite ones in {name}. Train it anew.")
+
+
+def _settled(module: nn.Module) -> nn.Module:
+    """A copy to measure; the module itself stays as it is."""
+    with torch.inference_mode(False), torch.no_grad():
+        made = {  # by hooks, from other parameters: torch copies no such tensor
+            id(value): value.detach().clone()
+            for each in module.modules()
+            for value in vars(each).values()
+            if isinstance(value, torch.Tensor) and not value.is_leaf
+        }
+        net = copy.deepcopy(module, made).eval().requires_grad_(False)
+        for each in net.modules():
+            _bake(each)
+            if hasattr(each, "inplace"):
+                each.inplace = False
+    is_half = any(each.dtype in _HALF for each in net.parameters())
+    return net.float() if is_half else net
+
+
+def _bake(module: nn.Module) -> None:
+    """Masks and parametrizations become plain weights."""
+    for hook in list(module._forward_pre_hooks.values()):
+        if isinstance(hook, prune.BasePruningMethod):
+            prune.remove(module, hook._tensor_name)
+    if parametrize.is_parametrized(module):
+        for name in list(module.parametrizations):
+            parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+    module.requires_grad_(False)
+
+
+def _layers(
+    net: nn.Module, steps: tuple[Step, ...] | None, unclear: list[tuple[str, str]]
+) -> list[tuple[str, nn.Module]]:
+    """Every layer of weights once; those that are not executed are named and left out."""
+    named = {name or type(each).__name__: each for name, each in net.named_modules() if is_linear(each)}
+    if steps is None:
+        return list(named.items())
+    found = {id(step.module): (step.name, step.module) for step in steps if step.kind == "linear"}
+    hidden = [step.name for step in steps if step.kind == "unsupported" and step.module is not None]
+    for name, each in named.items():
+        if id(each) in found:
+            continue
+        if any(name.startswith(outer) for outer in hidden):
+            found[id(each)] = name, each
+        else:
+            unclear.append((name, "it is not executed on the way from input to output"))
+    return list(found.values())
+
+
+def _points(net: nn.Module, x: object, sizes: dict[nn.Module, tuple[int, ...]]) -> torch.Tensor:
+    """The examples as a batch that the network takes; fills in the sizes of images."""
+    given = as_tensor(_WHO, "x", x)
+    like = next((each for each in net.parameters() if each.is_floating_point()), torch.empty(0))
+    if not given.numel() or not given.ndim or given.is_complex() or not given.isfinite().all():
+        raise NbkitError(
+            f"{_WHO}: x must be one example or a batch of finite real numbers, got {given.dtype}, shape "
+            f"{tuple(given.shape)}{'' if given.isfinite().all() else ', NaN or infinite'}. Give x[:8] of your data."
+        )
+    given = given.to(like.device, like.dtype)
+    reasons = []
+    for points in _readings(net, given):
+        try:
+            with torch.no_grad():
+                out = _watched(net, points, sizes)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reasons.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
+            continue
+        if isinstance(out, torch.Tensor) and out.ndim >= 2 and len(out) == len(points):
+            return points
+        got = f"a tensor of shape {tuple(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
+        reasons.append(f"its output is {got}, not one row an example")
+    raise NbkitError(
+        f"{_WHO}: x must be an example that the module takes, or a batch of them, got shape {tuple(given.shape)}, of "
+        f"which it says: {reasons[0]}. Give an input as in training."
+    )
+
+
+def _readings(net: nn.Module, given: torch.Tensor) -> Iterator[torch.Tensor]:
+    """As a batch and as one example, the likelier first."""
+    axes = [each.weight.ndim for each in net.modules() if is_linear(each) and hasattr(each, "weight")]
+    is_image = axes and axes[0] > 2 and given.ndim == axes[0] - 1
+    if given.ndim > 1 and not is_image:
+        yield given
+    yield given[None]
+    if is_image:
+        yield given
+
+
+def _watched(net: nn.Module, points: torch.Tensor, sizes: dict[nn.Module, tuple[int, ...]]) -> object:
+    def note(module: nn.Module, args: tuple) -> None:
+        sizes[module] = tuple(args[0].shape[2:])
+
+    handles = [each.register_forward_pre_hook(note) for each in net.modules() if is_linear(each)]
+    try:
+        return net(points)
+    finally:
+        for handle in handles:
+            handle.remove()

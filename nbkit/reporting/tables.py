@@ -1,0 +1,149 @@
+"""A report as text, as HTML, as a dictionary and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from dataclasses import fields, is_dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from nbkit.errors import NbkitError, show
+from nbkit.topology import Layer
+
+if TYPE_CHECKING:
+    from nbkit.reporting.report import Report
+
+__all__ = ["as_csv", "as_dict", "as_html", "as_text"]
+
+_COLUMNS = (
+    "name kind n_in n_out n_weights n_kept n_edges density n_dead_in n_dead_out n_components n_dead_units "
+    "largest_singular_value smallest_singular_value condition numerical_rank stable_rank note"
+).split()
+_SHOWN = "name kind n_in n_out density n_dead_units numerical_rank condition".split()
+
+
+def as_dict(report: Report) -> dict:
+    parts = {"layers": report.layers} | {part: getattr(report, part) for part in report.PARTS[1:]}
+    sizes = None if report.topology is None else list(report.topology.sizes)
+    return {
+        "name": report.name,
+        "n_parameters": report.n_parameters,
+        "threshold": report.threshold,
+        "density": report.density,
+        "topology_sizes": sizes,
+        **{name: _plain(part) for name, part in parts.items()},
+        "not_covered": [{"name": name, "why": why} for name, why in report.not_covered],
+    }
+
+
+def as_csv(report: Report, path: str | Path | None) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in _rows(report)
+    )
+    text = file.getvalue()
+    if path is not None:
+        _replace(Path(path), text)
+    return text
+
+
+def as_text(report: Report) -> str:
+    rows = [_SHOWN, *([_short(row[key]) for key in _SHOWN] for row in _rows(report))]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_SHOWN))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*_headline(report), "", *lines, "", *_sentences(report)])
+
+
+def as_html(report: Report) -> str:
+    header = "".join(f"<th>{key.replace('_', ' ')}</th>" for key in _SHOWN)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(_short(row[key]))}</td>" for key in _SHOWN) + "</tr>" for row in _rows(report)
+    )
+    lines = "".join(f"<p>{escape(line)}</p>" for line in (*_headline(report), *_sentences(report)))
+    return f"{lines}<table><tr>{header}</tr>{rows}</table>"
+
+
+def _rows(report: Report) -> list[dict[str, object]]:
+    """One row a layer, of all its numbers."""
+    units = {} if report.reach is None else {unit.name: unit.n_dead for unit in report.reach.units}
+    spectra = {spectrum.name: spectrum for spectrum in report.spectra}
+    rows = []
+    for layer in report.layers:
+        row = {key: getattr(layer, key) for key in _COLUMNS if hasattr(layer, key)}
+        row |= {"n_dead_units": units.get(layer.name)}
+        spectrum = spectra.get(layer.name)
+        for key in ("condition", "numerical_rank", "stable_rank", "note"):
+            row[key] = getattr(spectrum, key, None)
+        values = [] if spectrum is None else spectrum.singular_values.tolist()
+        row["largest_singular_value"], row["smallest_singular_value"] = (
+            (values[0], values[-1]) if values else (None,) * 2
+        )
+        rows.append(row)
+    return rows
+
+
+def _headline(report: Report) -> list[str]:
+    sizes = "branches" if report.topology is None else " -> ".join(map(str, report.topology.sizes))
+    return [f"{report.name}: {report.n_parameters:,} parameters, density {report.density:.4g}, {sizes}"]
+
+
+def _sentences(report: Report) -> list[str]:
+    found = []
+    reach = report.reach
+    if reach is not None:
+        share = (
+            ""
+            if reach.matrix is None
+            else f"{float(reach.matrix.double().mean()):.1%} of (input, output) pairs are joined, "
+        )
+        found.append(
+            f"reach: {share}{sum(unit.n_dead for unit in reach.units)} dead units, {reach.n_dead_inputs} dead inputs, "
+            f"{reach.n_components} components"
+        )
+    if report.jacobian is not None:
+        found.append(f"Jacobian: largest singular value 10^{float(report.jacobian.max()):.3g}")
+    if report.growth is not None:
+        lengths = report.growth.lengths
+        found.append(f"growth: a line of length {lengths[0]:.3g} becomes {lengths[-1]:.3g} ({report.growth.method})")
+    found += [
+        f"removable: {row.what}, {row.n_before:,} -> {row.n_after:,} parameters, {'lossless' if row.lossless else 'lossy'}"
+        for row in report.removable
+        if row.n_after < row.n_before
+    ]
+    return found + [f"not covered: {name}: {why}" for name, why in report.not_covered]
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Layer):
+        return value.description
+    if isinstance(value, torch.Tensor):
+        return _plain(value.tolist())
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _short(value: object) -> str:
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _replace(path: Path, text: str) -> None:
+    """The file is the old one or the whole new one."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, path)
+    except OSError as error:
+        raise NbkitError(
+            f"to_csv: path must be a file that can be written, got {show(str(path))} ({error.strerror}). Choose another."
+        ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nbkit.errors import NbkitError, check_integer, check_integers, show
 
@@ -93,10 +93,11 @@ def _value(who: str, name: object, value: object) -> object:
     return found
 
 
-def _check_distinct(who: str, what: str, values: Iterable[object]) -> None:
-    places: dict[str, int] = {}
+def _check_distinct(who: str, what: str, values: Sequence[object]) -> None:
+    places: dict[object, int] = {}
     for place, value in enumerate(values, start=1):
-        first = places.setdefault(to_json(value), place)
+        is_cell = isinstance(value, dict)
+        first = places.setdefault(tuple(value[name] for name in values[0]) if is_cell else value, place)
         if first != place:
             raise NbkitError(
                 f"{who}: {what} must differ, got {show(value)} at places {first} and {place}. Leave one of them out."
@@ -112,7 +113,9 @@ def _seeds(who: str, seeds: object) -> Iterable[int]:
 def plain(value: object) -> object:
     """Python's own number, text or tuple for those of numpy and torch; anything else is left as it is."""
     found = value.tolist() if hasattr(value, "tolist") else value
-    return tuple(map(plain, found)) if isinstance(found, (list, tuple)) else found
+    if isinstance(found, (list, tuple)):
+        return tuple(map(plain, found))
+    return math.nan if isinstance(found, float) and math.isnan(found) else found  # one NaN, which finds itself
 
 
 def to_json(value: object) -> str:

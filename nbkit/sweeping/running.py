@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import itertools
 import json
-import queue
+import os
 import sys
-import uuid
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor
 from pathlib import Path
 
 from nbkit.errors import NbkitError, check_integer, show
-from nbkit.sweeping.cells import Cells, from_json, key_of, to_json
+from nbkit.sweeping.cells import Cells, from_json, key_of
+from nbkit.sweeping.dispatch import computed
 from nbkit.sweeping.stores import Store
 from nbkit.sweeping.table import Sweep
-from nbkit.sweeping.workers import LocalPool, evaluate, workers
+from nbkit.sweeping.workers import LocalPool, workers
 
 __all__ = ["stream_sweep", "sweep"]
 
-_AWAY_S = 0.05  # a task is about as long where cells are shorter: fetching a result costs a hundredth of it
-_MOST_CELLS = 100  # in a task
-_MANY_TASKS = 1000  # given at once to an executor that does not tell its size, as dask's
-_DEATHS = 2  # of workers alone with a cell, after which it is a failure
-
 Grid = Mapping[str, Sequence] | Sequence[Mapping[str, object]]
-Task = list[tuple[int, dict]]  # cells and their places in the grid
 
 
 def sweep(
@@ -51,7 +43,7 @@ def sweep(
     Args:
         function: takes a cell's values by name and returns a number or a flat dictionary of numbers and texts.
         grid: name -> values, of which every combination is a cell; or a list of cells, each name -> value. Values are
-            numbers, texts, True, False, None, or lists of these, which arrive as tuples; 1 and 1.0 are two values.
+            numbers, texts, True, False, None, or lists of these, which arrive as tuples.
         store: path of the file of finished cells (JSON lines), of this function and version alone.
         seeds: n for the seeds 0..n-1, or a list; every cell is computed with each, as its argument `seed`.
         executor: None for processes of this machine, one a core, with one torch thread each; any
@@ -82,13 +74,18 @@ def sweep(
 
     job = _Job("sweep", function, grid, store, seeds, executor, version, retry)
     rows: list[dict | None] = [None] * len(job.cells)
+    n_failures = 0
     with (
         contextlib.closing(job.stream()) as stream,
         tqdm(total=len(rows), desc=function.__qualname__, unit="cell", disable=not progress) as bar,
     ):
         for place, row, is_new in stream:
             rows[place] = row
-            bar.initial += not is_new  # stored ones say nothing about the time left
+            if progress and not is_new:
+                bar.initial += 1  # what was stored says nothing about the time left
+            if row["error"] is not None:
+                n_failures += 1
+                bar.set_postfix(failures=n_failures, refresh=False)
             bar.update()
     return Sweep(job.store.function, job.store.version, job.cells.names, rows)
 
@@ -137,13 +134,13 @@ class _Job:
         """Every cell once: its place, its row, whether it was computed now."""
         with workers(self.who, self.executor, len(self.cells)) as pool, self.store as store:
             is_left = bytearray(b"\1") * len(self.cells)
-            for place, cell in enumerate(self.cells):
+            for place, cell in enumerate(self.cells if store.finished else ()):
                 known = store.finished.pop(key_of(cell), None)
                 if known and not (self.retry and "error" in known):
                     is_left[place] = False
                     yield place, _row(cell, known), False
             left = ((place, cell) for place, cell in enumerate(self.cells) if is_left[place])
-            for task, texts in _computed(self.who, self.function, left, pool):
+            for task, texts in computed(self.who, self.function, left, pool):
                 store.append([cell for _, cell in task], texts)
                 for (place, cell), text in zip(task, texts):
                     yield place, _row(cell, json.loads(text)), True
@@ -180,71 +177,9 @@ def _check_importable(who: str, function: Callable[..., object]) -> None:
     found = module
     for part in function.__qualname__.split("."):
         found = getattr(found, part, None)
-    if found != function or (function.__module__ == "__main__" and not hasattr(module, "__file__")):
+    if found != function or (function.__module__ == "__main__" and not os.path.isfile(getattr(module, "__file__", ""))):
         raise NbkitError(
             f"{who}: function must be one that another process can import, got {show(function)}, defined in a notebook "
             "or inside another function. Put it into a .py file and import it, or use "
             "executor=ThreadPoolExecutor(2) or local_cluster(2)."
         )
-
-
-def _computed(
-    who: str, function: Callable[..., object], left: Iterator[tuple[int, dict]], pool: Executor
-) -> Iterator[tuple[Task, list[str]]]:
-    """Cells as they are finished, each exactly once whichever workers die, and the JSON of what is known of each."""
-    most = 2 * getattr(pool, "_max_workers", _MANY_TASKS // 2)  # twice, so that no worker waits for its next task
-    run, size, deaths = uuid.uuid4().hex, 1, Counter()
-    again: deque[Task] = deque()
-    away: dict[Future, Task] = {}
-    ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-    try:
-        for ticket in itertools.count():
-            if len(away) < most and (task := again.popleft() if again else list(itertools.islice(left, size))):
-                future = _submitted(who, pool, function, task, (run, ticket))
-                away[future] = task
-                future.add_done_callback(ended.put)
-                continue
-            if not away:
-                return
-            future = ended.get()
-            task = away.pop(future)
-            texts, death = _outcome(who, future)
-            if texts:
-                size = max(1, min(_MOST_CELLS, int(_AWAY_S / (_mean_seconds(texts) + _AWAY_S / _MOST_CELLS))))
-            elif len(task) == 1:  # alone with its worker, so the cell is to blame
-                deaths[task[0][0]] += 1
-                texts = [to_json({"seconds": None, "error": death})] * (deaths[task[0][0]] == _DEATHS)
-            rest, step = task[len(texts) :], size if texts else 1
-            again.extend(rest[first : first + step] for first in range(0, len(rest), step))
-            yield task[: len(texts)], texts
-    finally:
-        for future in away:
-            future.cancel()
-
-
-def _submitted(who: str, pool: Executor, function: Callable[..., object], task: Task, ticket: tuple) -> Future:
-    try:
-        return pool.submit(evaluate, function, [cell for _, cell in task], _AWAY_S, ticket)
-    except RuntimeError as error:
-        raise NbkitError(
-            f"{who}: executor must take work until the end, got {show(str(error))}. "
-            "What is finished is stored: call again with a new one."
-        ) from None
-
-
-def _outcome(who: str, future: Future) -> tuple[list[str], str | None]:
-    """What a task gave, or nothing and how its worker died."""
-    try:
-        return future.result(), None
-    except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":  # the latter is dask's
-            return [], text
-        raise NbkitError(
-            f"{who}: executor must be able to run the function, got {show(text)}. Its workers need nbkit and the "
-            "function's module; what is finished is stored."
-        ) from None
-
-
-def _mean_seconds(texts: list[str]) -> float:
-    return sum(json.loads(text)["seconds"] for text in texts) / len(texts)

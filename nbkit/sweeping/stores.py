@@ -52,7 +52,7 @@ class Store:
             )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab", buffering=0)
+            self._file = self.path.open("a+b", buffering=0)
         except OSError as error:
             raise NbkitError(
                 f"{self.who}: store must be a file that can be written to, got {self.path}: {error.strerror}. "
@@ -84,7 +84,8 @@ class Store:
 
     def _read(self) -> None:
         """Keep the last line of every cell; a last line that a kill cut short is taken away."""
-        whole, _, last = self.path.read_bytes().rpartition(b"\n")
+        self._file.seek(0)
+        whole, _, last = self._file.readall().rpartition(b"\n")
         for number, line in enumerate(whole.splitlines(), start=1):
             if line.strip():
                 self._keep(number, line)

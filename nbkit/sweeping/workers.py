@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -13,13 +15,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from nbkit.errors import NbkitError, check_integer, show
 from nbkit.sweeping.cells import RESERVED, plain, to_json
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 __all__ = ["LocalPool", "evaluate", "local_cluster", "workers"]
 
-_PATIENCE_S = 4.0  # for a scheduler to answer; an error then reaches the reader within five seconds
+_PATIENCE_S = 2.0  # for a scheduler to take a call, and as long to answer: within five seconds the reader knows
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -102,8 +109,9 @@ class LocalPool(ThreadPoolExecutor):
         try:
             pipe.recv()
         except (EOFError, OSError):
-            raise RuntimeError(
-                "its processes end before they begin; a script must call sweep under `if __name__ == '__main__':`"
+            raise NbkitError(
+                "executor's processes must start, but end before they begin. In a script call sweep under "
+                "`if __name__ == '__main__':`, because each of them imports the script."
             ) from None
         return process, pipe
 
@@ -164,21 +172,49 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _client(who: str, address: str) -> object:
-    try:
-        from distributed import Client
-    except ImportError:
+def _client(who: str, address: str) -> Client:
+    """A dask client of the scheduler at that address, once it is known to answer: by itself dask may wait for ever."""
+    if find_spec("distributed") is None:
         raise NbkitError(
             f"{who}: executor must be None or an Executor where dask is not installed, got {address!r}. "
             "Install it: pip install 'dask[distributed]'."
-        ) from None
+        )
     try:
-        return Client(address, timeout=_PATIENCE_S, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
+        parts = urlsplit(address)
+        _within(_PATIENCE_S, lambda: socket.create_connection((parts.hostname, parts.port), _PATIENCE_S).close())
+        from distributed import Client  # takes seconds, which are not the scheduler's
+
+        kind = _within(_PATIENCE_S, lambda: asyncio.run(_kind(address)))
+        if kind != "Scheduler":
+            raise ValueError(f"a {kind} answers")
+    except Exception as error:
         raise NbkitError(
-            f"{who}: executor must be the address of a scheduler that answers, got {address!r}: {show(str(error))}. "
-            "Start one with `dask scheduler`, or leave executor out."
+            f"{who}: executor must be the address of a scheduler that answers, got {show(address)} "
+            f"({show(str(error) or 'no answer')}). Write it as 'tcp://host:8786', or leave executor out."
         ) from None
+    return Client(address, set_as_default=False)
+
+
+def _within(seconds: float, ask: Callable[[], object]) -> object:
+    """What `ask` gives, or TimeoutError: looking up a name cannot be told when to give up."""
+    answer: Future = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result(seconds)
+
+
+async def _kind(address: str) -> str:
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async with rpc(address, connection_args=Security().get_connection_args("client")) as other:
+        return (await other.identity())["type"]
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ WIRES = (
 WEIGHTS = ("Gaussian", "uniform", "discrete", "orthogonal", "looks-linear", "trained")
 ACTIVATIONS = ("linear", "ReLU", "tanh", "radial")
 DECAYED = "weight decay"
-_N_NETWORKS = 24
+_N_NETWORKS = 48
 RADIAL = "sigmoid"  # h(r) of the radial activation, that of the paper's third experiment
 
 _WIDTHS = (16, 32, 64, 128, 256)
@@ -293,7 +293,11 @@ def _wires(wires: str, weights: str, n: int, d: int, position: int, seed: int) -
 
 
 def _orthogonal(wires: str, layer: Layer, gain: float, seed: np.random.Generator) -> torch.Tensor:
-    return (radix_orthogonal if wires == "RadiX" else orthogonal)(layer, gain=gain, seed=seed)
+    if wires != "RadiX":
+        return orthogonal(layer, gain=gain, seed=seed)
+    # signs of outputs keep orthogonality and make the law even, which the mean square behind a ReLU needs
+    signs = torch.from_numpy(seed.choice((-1.0, 1.0), size=(layer.n_out, 1)))
+    return signs * radix_orthogonal(layer, gain=gain, seed=seed)
 
 
 def _random(weights: str, layer: Layer, gain: float, seed: np.random.Generator) -> torch.Tensor:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from nbkit.device import one_thread
 from nbkit.errors import NbkitError, check_choice, show
 from nbkit.questions.configuration import Configuration
+from nbkit.questions.costs import measure_budget, measure_compression
 from nbkit.questions.measured import Measured
-from nbkit.questions.weights import measure_growth
+from nbkit.questions.weights import measure_growth, measure_jacobian, measure_weights
 from nbkit.questions.wires import measure_paths, measure_reach, measure_wires
 
 __all__ = ["MEASURES", "Measured", "measure", "stream_measure"]
@@ -15,7 +16,11 @@ _STREAMS: dict[str, Callable[[Configuration], Iterator[Measured]]] = {
     "reach": measure_reach,
     "paths": measure_paths,
     "wires' spectrum": measure_wires,
+    "weights' spectrum": measure_weights,
+    "Jacobian": measure_jacobian,
     "growth": measure_growth,
+    "compression": measure_compression,
+    "budget": measure_budget,
 }
 MEASURES = tuple(_STREAMS)
 

@@ -18,7 +18,7 @@ from nbkit.questions.configuration import DECAYED, Configuration
 from nbkit.questions.measured import Measured, prepared
 from nbkit.topology import Layer, Topology, random_pruned
 
-__all__ = ["measure_paths", "measure_reach", "measure_wires"]
+__all__ = ["dead_units", "measure_paths", "measure_reach", "measure_wires"]
 
 _N_NULLS = 8  # random masks of equal density, the null
 
@@ -35,7 +35,7 @@ def measure_reach(configuration: Configuration) -> Iterator[Measured]:
     topology = own.topology
     fractions = reach_fractions(topology).numpy()
     full = np.flatnonzero(fractions == 1)
-    n_dead, n_units = _dead_units(topology)
+    n_dead, n_units = dead_units(topology)
     degree = topology.density * own.width
     numbers = {
         "fraction": float(fractions[-1]),
@@ -120,7 +120,7 @@ def _mean_field(configuration: Configuration) -> np.ndarray | None:
     return mean_field_reach(configuration.width, degree, configuration.depth).numpy()
 
 
-def _dead_units(topology: Topology) -> tuple[int, int]:
+def dead_units(topology: Topology) -> tuple[int, int]:
     """Units inside that no input reaches or that reach no output, and how many there are."""
     masks = [layer.mask().double().numpy() for layer in topology]
     heard, hearing = [np.ones(topology.sizes[0])], [np.ones(topology.sizes[-1])]

@@ -24,6 +24,7 @@ __all__ = ["LabAxes", "LabSide", "lab_figure", "lab_layout", "lab_ranges", "lab_
 
 _SIDES = ("A", "B")
 _DOMAINS = ([0.0, 0.475], [0.525, 1.0])
+_CURVES, _PICTURES = 0.42, 0.5  # of the height: where curves end, and matrices begin above them
 _LINES, _HEADING_PX = 5, 52  # lines of a title that have room: the question, and its answer; above each panel
 _FEW = 24  # points, up to which each has a marker
 _SHARP_PX = 512  # a browser blurs what it enlarges
@@ -35,7 +36,7 @@ _PARTS = ("y", "low", "high", "theory")
 
 @dataclass(frozen=True, eq=False)
 class LabSide:
-    """One side: a curve, or a matrix that takes its place.
+    """One side: a curve, and a matrix that may stand above it.
 
     Args:
         name, note: stand above the panel, in one line each; `note` may have several, parted by <br>.
@@ -43,7 +44,7 @@ class LabSide:
         x, y: (n,) points; NaN in y is a gap. Empty: not there yet.
         low, high: (n,) edges of a band, or None.
         theory: (n,) dashed beside it, or None.
-        matrix: (n_rows, n_columns) of 0/1, drawn in ink, or of magnitudes at least 0, or None.
+        matrix: (n_rows, n_columns) of 0/1, drawn in ink, or of magnitudes, drawn from the least to the largest of both sides; or None.
     """
 
     name: str
@@ -59,19 +60,27 @@ class LabSide:
 
 @dataclass(frozen=True)
 class LabAxes:
-    """What both panels' axes say; a log axis leaves out what is not above 0. `ticks` names positions on x."""
+    """What both panels' axes say; a log axis leaves out what is not above 0.
+
+    Args:
+        x_label, y_label: with symbol and unit; a log axis adds that it is one.
+        log_x, log_y: logarithmic axes.
+        ticks: names of the positions 0, 1, ... on x; none for numbers.
+        picture: what the matrices are, in a line below them.
+    """
 
     x_label: str
     y_label: str
     log_x: bool = field(default=False, kw_only=True)
     log_y: bool = field(default=False, kw_only=True)
     ticks: tuple[str, ...] = field(default=(), kw_only=True)
+    picture: str = field(default="", kw_only=True)
 
 
 def lab_figure(a: LabSide, b: LabSide, axes: LabAxes, *, title: str = "", height: int = 520) -> go.Figure:
     """Two panels that can be compared by eye: one scale for both, and in each the other's curve, faint.
 
-    Four traces a side: its band, the other's curve, theory (dashed), its own curve. Matrices lie under the axes.
+    Four traces a side: its band, the other's curve, theory (dashed), its own curve. Matrices stand above them.
 
     Args:
         a, b: the sides, left and right.
@@ -80,11 +89,11 @@ def lab_figure(a: LabSide, b: LabSide, axes: LabAxes, *, title: str = "", height
         height: in px.
 
     Raises:
-        NbkitError: an unknown family; points, bands and theory of different lengths; a negative or empty matrix.
+        NbkitError: an unknown family; points, bands and theory of different lengths; an empty matrix.
     """
     figure = go.Figure()
-    for number, side in enumerate(_SIDES, start=1):
-        name = str(number) if number > 1 else ""
+    for number, side in enumerate(_SIDES):
+        name = "2" if number else ""
         place = {"xaxis": f"x{name}", "yaxis": f"y{name}"}
         line = {"mode": "lines", "hoverinfo": "skip"}
         figure.add_trace(go.Scatter(name=f"{side} band", fill="toself", line_width=0, **line, **place))
@@ -104,8 +113,9 @@ def lab_figure(a: LabSide, b: LabSide, axes: LabAxes, *, title: str = "", height
     )
     figure.update_layout(**lab_layout(a, b, axes))
     for axis, ends in zip("xy", lab_ranges(a, b, axes), strict=True):
-        is_log = getattr(axes, f"log_{axis}") and figure.layout[f"{axis}axis"].type == "log"
-        figure.layout[f"{axis}axis"].range = [*map(math.log10, ends)] if is_log else ends
+        is_log = getattr(axes, f"log_{axis}")
+        shown = [*map(math.log10, ends)] if is_log else ends
+        figure.layout[f"{axis}axis"].range = figure.layout[f"{axis}axis2"].range = shown
     return figure
 
 
@@ -141,11 +151,7 @@ def lab_traces(a: LabSide, b: LabSide, axes: LabAxes) -> list[dict[str, object]]
 
 
 def lab_ranges(a: LabSide, b: LabSide, axes: LabAxes) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The ends of the shared x and y axis, in data units, with a little room; of matrices rows run downwards."""
-    matrices = [_matrix(side) for side in (a, b) if side.matrix is not None]
-    if matrices:
-        n_rows, n_columns = (max(sizes) for sizes in zip(*(matrix.shape for matrix in matrices), strict=True))
-        return (-0.5, n_columns - 0.5), (n_rows - 0.5, -0.5)
+    """The ends of the shared x and y axis, in data units, with a little room."""
     drawn = [_points(side, axes) for side in (a, b)]
     xs = np.concatenate([points["x"] for points in drawn])
     ys = np.concatenate([points[part] for points in drawn for part in _PARTS])
@@ -158,28 +164,33 @@ def lab_layout(a: LabSide, b: LabSide, axes: LabAxes) -> dict[str, object]:
     Raises:
         NbkitError: as `lab_figure`.
     """
-    matrices = [None if side.matrix is None else _matrix(side) for side in (a, b)]
-    top = max((float(matrix.max()) for matrix in matrices if matrix is not None), default=1.0) or 1.0
-    as_ink = all(matrix is None or is_binary(matrix) for matrix in matrices)
-    is_picture = any(matrix is not None for matrix in matrices)
+    matrices = [None if side.matrix is None else as_matrix("lab_figure", side.matrix) for side in (a, b)]
+    there = [matrix for matrix in matrices if matrix is not None]
+    ends = (min(matrix.min() for matrix in there), max(matrix.max() for matrix in there)) if there else (0.0, 1.0)
+    as_ink = all(is_binary(matrix) for matrix in there)
     layout: dict[str, object] = {"images": [], "annotations": []}
-    for number, (side, matrix) in enumerate(zip((a, b), matrices, strict=True), start=1):
-        name = str(number) if number > 1 else ""
+    height = [0.0, _CURVES if there else 1.0]
+    for number, (side, matrix) in enumerate(zip((a, b), matrices, strict=True)):
+        name = "2" if number else ""
         layout["annotations"].append(_heading(side, number))
-        x_label = axes.x_label + (f" (0 {_scale()} {top:.3g})" if is_picture and not as_ink else "")
-        layout[f"xaxis{name}"] = _axis(x_label, axes.log_x and not is_picture, axes.ticks)
-        layout[f"yaxis{name}"] = _axis(axes.y_label if number == 1 else "", axes.log_y and not is_picture)
+        layout[f"xaxis{name}"] = _axis(axes.x_label, axes.log_x, axes.ticks)
+        layout[f"yaxis{name}"] = {"domain": height} | _axis("" if number else axes.y_label, axes.log_y)
         if matrix is not None:
-            layout["images"].append(_image(matrix, name, 1.0 if as_ink else top, as_ink=as_ink))
+            layout["images"].append(_image(matrix, number, (0.0, 1.0) if as_ink else ends, as_ink=as_ink))
+    if there:
+        scale = "" if as_ink else f": {ends[0]:.3g} {_scale()} {ends[1]:.3g}"
+        layout["annotations"].append(_words(f"{axes.picture}{scale}", _DOMAINS[0][0], _CURVES, "#555555"))
     return layout
 
 
 def _heading(side: LabSide, number: int) -> dict[str, object]:
-    colour = family_colour("lab_figure", side.family)
-    text = f"<b>{_SIDES[number - 1]} · {side.name}</b>" + (f"<br>{side.note}" if side.note else "")
-    where = {"xref": "paper", "yref": "paper", "x": _DOMAINS[number - 1][0], "y": 1, "yshift": 2}
-    where |= {"xanchor": "left", "yanchor": "bottom", "align": "left", "showarrow": False}
-    return where | {"text": text, "font": {"size": 11.5, "color": colour}}
+    text = f"<b>{_SIDES[number]} · {side.name}</b>" + (f"<br>{side.note}" if side.note else "")
+    return _words(text, _DOMAINS[number][0], 1, family_colour("lab_figure", side.family))
+
+
+def _words(text: str, x: float, y: float, colour: str) -> dict[str, object]:
+    where = {"xref": "paper", "yref": "paper", "x": x, "y": y, "yshift": 2, "xanchor": "left", "yanchor": "bottom"}
+    return where | {"text": text, "align": "left", "showarrow": False, "font": {"size": 11.5, "color": colour}}
 
 
 def _axis(label: str, log: bool, ticks: tuple[str, ...] = ()) -> dict[str, object]:
@@ -189,17 +200,19 @@ def _axis(label: str, log: bool, ticks: tuple[str, ...] = ()) -> dict[str, objec
     return {"tickmode": "auto", "showgrid": True, "title": title} | kind | named
 
 
-def _image(matrix: np.ndarray, name: str, top: float, *, as_ink: bool) -> dict[str, object]:
+def _image(matrix: np.ndarray, number: int, ends: tuple[float, float], *, as_ink: bool) -> dict[str, object]:
     colours = palette("ink") if as_ink else palette(MAGNITUDE, _LEVELS)
-    levels = np.rint(matrix.astype(np.float64) / top * (len(colours) - 1)).astype(np.int64)
+    shares = (matrix.astype(np.float64) - ends[0]) / ((ends[1] - ends[0]) or 1.0)
+    levels = np.rint(shares * (len(colours) - 1)).astype(np.int64)
     source = png_address(encode_png(levels, colours, at_least=_SHARP_PX))
-    corner = {"xref": f"x{name}", "yref": f"y{name}", "x": -0.5, "y": -0.5}
-    size = {"sizex": matrix.shape[1], "sizey": matrix.shape[0], "sizing": "stretch", "layer": "above"}
-    return {"source": source} | corner | size
+    left, right = _DOMAINS[number]
+    # as wide as the panel allows, its entries square
+    place = {"xref": "paper", "yref": "paper", "x": left, "y": 1, "sizex": right - left, "sizey": 1 - _PICTURES}
+    return {"source": source, "sizing": "contain", "layer": "above"} | place
 
 
 def _scale() -> str:
-    """The colour map of magnitudes in letters, from 0 to the largest."""
+    """The colour map of magnitudes in letters, from the least to the largest of both sides."""
     colours = palette(MAGNITUDE, _BLOCKS)
     return "".join(f'<span style="color:rgb({r},{g},{b})">█</span>' for r, g, b in colours.tolist())
 
@@ -222,15 +235,6 @@ def _points(side: LabSide, axes: LabAxes) -> dict[str, np.ndarray]:
         floor = np.nanmin(points["y"]) / 1000 if np.isfinite(points["y"]).any() else 1.0
         points["low"] = np.where(np.isnan(points["low"]) & np.isfinite(points["high"]), floor, points["low"])
     return points
-
-
-def _matrix(side: LabSide) -> np.ndarray:
-    matrix = as_matrix("lab_figure", side.matrix)
-    if matrix.min() < 0:
-        raise NbkitError(
-            f"lab_figure ({side.name!r}): matrix must be at least 0, got {matrix.min():g}. Pass magnitudes."
-        )
-    return matrix
 
 
 def _ends(values: np.ndarray, *, log: bool) -> tuple[float, float]:

@@ -30,7 +30,7 @@ def test_both_panels_share_one_scale_that_shows_every_part():
     assert figure.layout.xaxis2.matches == "x" and figure.layout.yaxis2.matches == "y"
     (left, right), (low, high) = lab_ranges(A, B, LINEAR)
     assert left < 0 and right > 3 and low < 0.5 and high > 27
-    assert figure.layout.yaxis.range == (low, high)
+    assert figure.layout.yaxis.range == figure.layout.yaxis2.range == (low, high)
 
 
 def test_a_band_is_one_outline_along_its_upper_edge_and_back():
@@ -48,19 +48,27 @@ def test_a_log_axis_leaves_out_what_is_not_above_0_and_keeps_the_band_open_below
     assert low > 0
 
 
-def test_matrices_take_the_place_of_curves_rows_downwards_on_one_scale():
-    one, other = (LabSide(name, "xnet", matrix=values) for name, values in (("x", INK * 2.0), ("y", INK * 8.0)))
-    figure = lab_figure(one, other, LabAxes("output v", "input u", log_y=True))
-    assert figure.layout.yaxis.type == "linear" and figure.layout.yaxis.range == (3.5, -0.5)
-    assert [image.sizex for image in figure.layout.images] == [4, 4] and not figure.data[3].x.size
-    assert figure.layout.xaxis.title.text.startswith("output v (0 ") and "8)" in figure.layout.xaxis.title.text
+def test_matrices_stand_above_the_curves_on_one_scale():
+    one, other = (LabSide(name, "xnet", x=[0], y=[1], matrix=INK * size) for name, size in (("x", 2.0), ("y", 8.0)))
+    figure = lab_figure(one, other, LabAxes("depth L", "share", picture="paths"))
+    assert figure.layout.yaxis.domain == figure.layout.yaxis2.domain and figure.layout.yaxis.domain[1] < 0.5
+    assert all(image.y - image.sizey > figure.layout.yaxis.domain[1] for image in figure.layout.images)
+    assert [image.x for image in figure.layout.images] == [figure.layout[f"xaxis{k}"].domain[0] for k in ("", 2)]
+    caption = figure.layout.annotations[-1].text
+    assert caption.startswith("paths: 0 ") and caption.endswith(" 8")
     sources = [base64.b64decode(image.source.split(",")[1]) for image in figure.layout.images]
     assert sources[0] != sources[1]  # on one scale 2 is darker than 8
 
 
+def test_without_matrices_curves_have_the_whole_height():
+    assert lab_figure(A, B, LINEAR).layout.yaxis.domain == (0, 1)
+
+
 def test_0_and_1_are_ink_and_need_no_scale():
-    layout = lab_layout(LabSide("x", "xnet", matrix=INK), LabSide("y", "sao", matrix=~INK), LabAxes("v", "u"))
-    assert layout["xaxis"]["title"]["text"] == "v"
+    layout = lab_layout(
+        LabSide("x", "xnet", matrix=INK), LabSide("y", "sao", matrix=~INK), LabAxes("v", "u", picture="who")
+    )
+    assert layout["annotations"][-1]["text"] == "who"
     png = base64.b64decode(layout["images"][0]["source"].split(",")[1])
     assert png[24] == 1  # bits a pixel
 
@@ -84,7 +92,7 @@ def test_the_title_is_the_question_in_bold_and_its_answer_in_lines_that_fit():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(NbkitError, match=r"lab_figure \('x'\): low must have 2 entries as x, got 1"):
         lab_traces(LabSide("x", "sao", x=[0, 1], y=[0, 1], low=[0], high=[1, 2]), B, LINEAR)
-    with pytest.raises(NbkitError, match="matrix must be at least 0, got -1"):
-        lab_layout(LabSide("x", "sao", matrix=-np.eye(2)), B, LINEAR)
+    with pytest.raises(NbkitError, match="lab_figure: matrix must have at least one row"):
+        lab_layout(LabSide("x", "sao", matrix=np.empty((0, 2))), B, LINEAR)
     with pytest.raises(NbkitError, match="family must be one of"):
         lab_figure(LabSide("x", "nobody"), B, LINEAR)

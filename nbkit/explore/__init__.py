@@ -56,6 +56,8 @@ _HOME = {
     "SpeedExplorer": "speed",
     "PruningExplorer": "prunings",
     "ConvTablesExplorer": "conv_tables",
+    "DrawnReport": "report",
+    "ReportExplorer": "report",
 }
 
 __all__ = sorted(_HOME)

@@ -24,6 +24,7 @@ from nbkit.figures.radial import (
 )
 from nbkit.figures.radix import block_adjacency_figure, decision_trees_figure, density_surface_figure, kronecker_figure
 from nbkit.figures.reach import ReachPanel, reach_figure, reach_layout
+from nbkit.figures.report import REPORT_PARTS, report_figure, report_layout, report_panels, report_traces
 from nbkit.figures.sparsity import sparsity_figure, sparsity_layout, sparsity_traces
 from nbkit.figures.spectra import Spectrum, spectra_axis, spectra_figure, spectra_range, spectra_traces
 from nbkit.figures.spectrum import spectrum_figure, spectrum_traces
@@ -55,6 +56,7 @@ __all__ = [
     "PAPER_STRENGTHS",
     "PaperDecayView",
     "Points",
+    "REPORT_PARTS",
     "SIGNED",
     "SPEED_WIRES",
     "TRAINED_KINDS",
@@ -131,6 +133,10 @@ __all__ = [
     "race_figure",
     "reach_figure",
     "reach_layout",
+    "report_figure",
+    "report_layout",
+    "report_panels",
+    "report_traces",
     "rescaling_figure",
     "rescaling_traces",
     "sparsity_figure",

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nbkit.errors import NbkitError, check_integer, check_integers, show
 
-__all__ = ["RESERVED", "Cells", "from_json", "key_of", "plain", "to_json"]
+__all__ = ["RESERVED", "SCALARS", "Cells", "from_json", "key_of", "plain", "to_json"]
 
+SCALARS = (bool, int, float, str, type(None))
 RESERVED = ("seconds", "error")  # names that every row has beside the cell's and the result's
 
 
@@ -84,6 +85,8 @@ def _values(who: str, name: object, values: object) -> tuple:
 def _value(who: str, name: object, value: object) -> object:
     found = plain(value)
     try:
+        if not _is_plain(found):
+            raise TypeError
         to_json(found)
     except (TypeError, ValueError):  # Python writes no integer of more than 4300 digits
         raise NbkitError(
@@ -91,6 +94,10 @@ def _value(who: str, name: object, value: object) -> object:
             f"got {show(value)}. Give what the function makes it from."
         ) from None
     return found
+
+
+def _is_plain(value: object) -> bool:
+    return all(map(_is_plain, value)) if isinstance(value, tuple) else isinstance(value, SCALARS)
 
 
 def _check_distinct(who: str, what: str, values: Sequence[object]) -> None:

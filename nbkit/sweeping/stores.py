@@ -89,7 +89,7 @@ class Store:
         for number, line in enumerate(whole.splitlines(), start=1):
             if line.strip():
                 self._keep(number, line)
-        if last[: len(_BEGIN)] == _BEGIN[: len(last)] and not last.endswith(b"}"):
+        if _is_torn(last):
             self._file.truncate(len(whole) + bool(whole))
         else:  # whole but for its end, or no line of ours
             self._keep(whole.count(b"\n") + 2, last)
@@ -139,6 +139,15 @@ class Store:
         except OSError:
             self._file.truncate(before)
             raise
+
+
+def _is_torn(last: bytes) -> bool:
+    """Whether it is the beginning of a line of ours, and not the whole of one."""
+    try:
+        json.loads(last)
+    except ValueError:
+        return last[: len(_BEGIN)] == _BEGIN[: len(last)]
+    return False
 
 
 def _forget() -> None:

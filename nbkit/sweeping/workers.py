@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from nbkit.errors import NbkitError, check_integer, show
-from nbkit.sweeping.cells import RESERVED, plain, to_json
+from nbkit.sweeping.cells import RESERVED, SCALARS, plain, to_json
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -61,7 +61,7 @@ def _flat(found: object, cell: dict) -> dict:
     result = found if isinstance(found, dict) else {"value": found}
     result = {name: plain(value) for name, value in result.items()}
     for name, value in result.items():
-        if not isinstance(name, str) or not isinstance(value, (bool, int, float, str, type(None))):
+        if not isinstance(name, str) or not isinstance(value, SCALARS):
             raise TypeError(f"the function must return numbers or text by name, got {show(name)}: {show(value)}")
         if name in cell or name in RESERVED:
             raise TypeError(f"the function must not name a result {name!r}: every row has that name already")

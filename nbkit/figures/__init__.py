@@ -7,6 +7,15 @@ from nbkit.figures.curves import Curve, curve_traces, curves_figure
 from nbkit.figures.decay import METHODS, DecayView, decay_figure, decay_ranges, decay_traces
 from nbkit.figures.deep import DEEP_LOOKS, DeepLook, DeepView, deep_figure, deep_ranges, deep_traces
 from nbkit.figures.deep_table import DeepTableView, deep_table_figure, deep_table_ranges, deep_table_traces
+from nbkit.figures.expressive import (
+    FIT_LOOKS,
+    ErrorCurve,
+    ExpressiveView,
+    expressive_figure,
+    expressive_ranges,
+    expressive_titles,
+    expressive_traces,
+)
 from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
@@ -49,11 +58,14 @@ __all__ = [
     "CONV_METHODS",
     "DEEP_LOOKS",
     "FAMILY_COLOURS",
+    "FIT_LOOKS",
     "INK",
     "MAGNITUDE",
     "METHODS",
     "PAPER",
     "PAPER_STRENGTHS",
+    "ErrorCurve",
+    "ExpressiveView",
     "PaperDecayView",
     "Points",
     "REPORT_PARTS",
@@ -107,6 +119,10 @@ __all__ = [
     "disks_colours",
     "disks_figure",
     "disks_traces",
+    "expressive_figure",
+    "expressive_ranges",
+    "expressive_titles",
+    "expressive_traces",
     "fit_figure",
     "fit_traces",
     "frequency_figure",

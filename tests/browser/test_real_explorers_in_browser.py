@@ -57,6 +57,7 @@ SLIDERS = {
     "Speed": "width n",
     "ConvTables": "density",
     "Pruning": "seed",
+    "Expressive": "depth N",
     "Report": "layer i",
 }
 # name -> how it is opened, where the promise is about more than its defaults: fifty layers, or widths, of 256

@@ -2,6 +2,7 @@
 
 from nbkit.reporting.parts import GrowthReport, LayerReport, ReachReport, Removable, Spectrum, UnitReport
 from nbkit.reporting.report import Report, report
+from nbkit.reporting.state import from_state
 
 __all__ = [
     "GrowthReport",
@@ -11,5 +12,6 @@ __all__ = [
     "Report",
     "Spectrum",
     "UnitReport",
+    "from_state",
     "report",
 ]

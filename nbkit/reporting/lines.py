@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import nn
@@ -12,19 +15,25 @@ from nbkit.measure import growth_through, line
 from nbkit.measure.curves import Trajectory
 from nbkit.reporting.parts import GrowthReport
 from nbkit.reporting.subject import Subject
+from nbkit.topology.tracing import Step
 
 __all__ = ["growth_report"]
 
 _EXACT_UNITS = 2048  # in all layers: of more, finding every breakpoint takes many seconds
 _POINTS = 200
 _BENDING = "elementwise", "mixing", "pairs"
-_POOLING = "max_pool", "MaxPool", "AdaptiveMaxPool"
+_POOLING = "max_pool", "MaxPool", "adaptive_max_pool", "AdaptiveMaxPool"
 
 
 def growth_report(subject: Subject, seed: int | np.random.Generator | None) -> GrowthReport:
     """The growth of the line between the first two different examples, or from the only one to a random point."""
     curve, ends = _line(subject.points, seed)
-    net = nn.Sequential(nn.Unflatten(1, subject.points.shape[1:]), subject.net)
+    with _slow_attention():
+        return _growth(subject, curve, ends)
+
+
+def _growth(subject: Subject, curve: Trajectory, ends: str) -> GrowthReport:
+    net = nn.Sequential(nn.Unflatten(1, subject.points.shape[1:]), subject.bare)
     method = "exact" if _n_units(subject) <= _EXACT_UNITS else "tangent"
     try:
         found = growth_through(net, curve, method=method, n_points=None if method == "exact" else _POINTS)
@@ -35,6 +44,17 @@ def growth_report(subject: Subject, seed: int | np.random.Generator | None) -> G
         found = growth_through(net, curve, n_points=_POINTS)
     names = _names(subject, found.depth)
     return GrowthReport(names, found.length[0], found.factor[0], method, found.n_pieces[0], ends)
+
+
+@contextlib.contextmanager
+def _slow_attention() -> Iterator[None]:
+    """The quick attention of torch has no tangents."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _line(points: torch.Tensor, seed: int | np.random.Generator | None) -> tuple[Trajectory, str]:
@@ -54,9 +74,13 @@ def _n_units(subject: Subject) -> int:
 
 def _names(subject: Subject, depth: int) -> tuple[str, ...]:
     """Where the lengths are taken, told by the steps where those are as many."""
-    bends = [s.name for s in subject.steps or () if s.kind in _BENDING or s.what.startswith(_POOLING)]
+    bends = [s.name for s in subject.steps or () if s.module is not None and _is_bending(s)]
     if len(bends) == depth - 1:
         return "input", *bends, "output"
     if len(bends) == depth:
         return "input", *bends
     return "input", *(f"nonlinearity {k}" for k in range(1, depth)), "output"
+
+
+def _is_bending(step: Step) -> bool:
+    return step.kind in _BENDING or step.what.startswith(_POOLING)

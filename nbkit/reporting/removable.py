@@ -2,96 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from nbkit.compress import qr_compress
-from nbkit.errors import NbkitError
 from nbkit.measure import singular_values
 from nbkit.nets import RadialActivation
-from nbkit.reporting.parts import Removable, Spectrum
+from nbkit.reporting.parts import Removable
 from nbkit.reporting.subject import Subject
-from nbkit.reporting.wiring import alive
+from nbkit.reporting.wiring import Alive, through
+from nbkit.topology import Layer
 from nbkit.topology.modules import Wired, effective_weight
 
-__all__ = ["removable_rows"]
+__all__ = ["dead_units", "is_radial", "low_rank", "radial_axes", "small_weights"]
 
 _SMALL = 1e-3
 
 
-def removable_rows(
-    subject: Subject, nodes: Sequence[Wired] | None, spectra: Sequence[Spectrum]
-) -> Iterator[tuple[int, int] | tuple[Removable, ...]]:
-    """Yields (layers done, layers in all), returns a Removable for each way to save."""
-    rows = [] if nodes is None else [_dead_units(subject, nodes)]
-    rows.append(_small_weights(subject))
-    known = {spectrum.name: spectrum.singular_values for spectrum in spectra}
-    saved, is_exact = 0, True
-    for done, (name, module) in enumerate(subject.layers, start=1):
-        gain, exact = _low_rank(module, known.get(name))
-        saved, is_exact = saved + gain, is_exact and exact
-        yield done, len(subject.layers)
-    n = subject.n_parameters
-    rows.append(Removable("layers of low rank", n, n - saved, is_exact, "two factors where they are smaller"))
-    if any(isinstance(module, RadialActivation) for module in subject.net.modules()):
-        rows += _radial(subject)
-    return tuple(rows)
+def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive], threshold: float) -> Removable:
+    """Units that reach no output, and in a chain with biases those that no input reaches: they are constants.
 
-
-def _dead_units(subject: Subject, nodes: Sequence[Wired]) -> Removable:
-    reached, heard = alive(nodes)
+    Inputs and outputs stay. In a network with branches, or where an edge of zeros stands around images, constants stay.
+    """
     folds = _constants_fold(nodes)
-    saved: dict[nn.Module, int] = {}
-    for position, node in enumerate(nodes):
-        if node.step.kind != "linear":
-            continue
-        before = node.step.inputs[0]
-        live_out = heard[position] & (reached[position] if folds else True)
-        live_in = reached[before] if folds else torch.ones_like(reached[before])
-        for layer in node.into[0][:-1]:
-            live_in = torch.from_numpy(layer.to_scipy().T @ live_in.numpy().astype(int) > 0)
-        removed = _n_removed(node.step.module, node.into[0][-1], live_in, live_out)
-        saved[node.step.module] = min(removed, saved.get(node.step.module, removed))
+    last, ending = len(nodes) - 1, {len(nodes) - 1}
+    while not any(nodes[last].into):  # an output stays, whatever elementwise steps stand behind it
+        last = nodes[last].step.inputs[0]
+        ending.add(last)
+    live = [
+        torch.ones_like(each.heard) if place in ending or not place else each.heard & (each.reached | (not folds))
+        for place, each in enumerate(alive)
+    ]
+    used: dict[nn.Module, tuple[Layer, torch.Tensor, torch.Tensor]] = {}
+    saved = 0
+    for place, node in enumerate(nodes):
+        module = node.step.module
+        if node.step.kind == "linear":
+            inside = live[node.step.inputs[0]]
+            for layer in node.into[0][:-1]:
+                inside = through(layer, inside)
+            _, before, behind = used.get(module, (None, torch.zeros_like(inside), torch.zeros_like(live[place])))
+            used[module] = node.into[0][-1], before | inside, behind | live[place]
+        elif module is not None and node.width:
+            owned = sum(each.numel() for each in module.parameters(recurse=False) if len(each) == node.width)
+            saved += owned // node.width * int((~live[place]).sum())
+    saved += sum(_n_removed(module, *found) for module, found in used.items())
     n = subject.n_parameters
-    how = "constants move into the next biases" if folds else "only units that reach no output; constants stay"
-    return Removable("dead units", n, n - sum(saved.values()), True, how)
+    how = "constants move into the next biases" if folds else "units that reach no output; constants stay"
+    return Removable("dead units", n, n - saved, threshold == 0, how)
 
 
-def _constants_fold(nodes: Sequence[Wired]) -> bool:
-    """Whether a unit that no input reaches can go: what it adds is the same everywhere, and there is a bias to take it."""
-    linear = [node.step.module for node in nodes if node.step.kind == "linear"]
-    return all(getattr(each, "bias", None) is not None and not _pads(each) for each in linear) and all(
-        node.step.kind != "mixing" for node in nodes
-    )
-
-
-def _pads(module: nn.Module) -> bool:
-    """Whether the edge of an image would see other constants."""
-    padding = getattr(module, "padding", 0)
-    return (
-        padding != "circular"
-        and padding != "valid"
-        and any(torch.tensor(padding).flatten().tolist() if not isinstance(padding, str) else [1])
-    )
-
-
-def _n_removed(module: nn.Module, wires: object, live_in: torch.Tensor, live_out: torch.Tensor) -> int:
-    stored = module.weight.numel()
-    if hasattr(module, "edge_weights"):
-        sources, targets = wires.edge_index()
-        kept = int((live_in[sources] & live_out[targets]).sum())
-    else:
-        kept = stored * int(live_in.sum()) * int(live_out.sum()) // (wires.n_in * wires.n_out)
-    n_biases = 0 if getattr(module, "bias", None) is None else int((~live_out).sum())
-    return stored - kept + n_biases
-
-
-def _small_weights(subject: Subject) -> Removable:
+def small_weights(subject: Subject) -> Removable:
+    """Weights of at most 1e-3 of the largest of their layer."""
     saved, is_zero = 0, True
     for _, module in subject.layers:
-        sizes = (module.edge_weights if hasattr(module, "edge_weights") else module.weight).detach().abs()
+        sizes = module.weight.detach().abs()
         small = sizes <= _SMALL * sizes.max() if sizes.numel() else sizes > 0
         saved += int(small.sum())
         is_zero = is_zero and not sizes[small].any()
@@ -99,14 +66,18 @@ def _small_weights(subject: Subject) -> Removable:
     return Removable("small weights", n, n - saved, is_zero, f"at most {_SMALL:g} of the largest of their layer")
 
 
-def _low_rank(module: nn.Module, known: torch.Tensor | None) -> tuple[int, bool]:
-    """Parameters that two factors save, and whether nothing is lost but rounding."""
-    if hasattr(module, "edge_weights"):
+def low_rank(module: nn.Module, known: torch.Tensor | None) -> tuple[int, bool]:
+    """Parameters that two factors of a dense layer save, and whether nothing is lost but rounding.
+
+    A kernel counts as the matrix (c_out, c_in * taps): a convolution to fewer channels, then one of single pixels.
+
+    Args:
+        known: the layer's singular values, where they have been computed.
+    """
+    groups = getattr(module, "groups", 1)
+    if hasattr(module, "edge_weights") or groups > 1 or len(module.weight) < 2:
         return 0, True
     weight = effective_weight(module).flatten(1)
-    groups = getattr(module, "groups", 1)
-    if groups > 1 or min(weight.shape) < 2:
-        return 0, True
     values = known if known is not None and module.weight.ndim == 2 else singular_values(weight).cpu()
     rank = int((values > _SMALL * values[0]).sum())
     saved = weight.numel() - rank * sum(weight.shape)
@@ -114,10 +85,46 @@ def _low_rank(module: nn.Module, known: torch.Tensor | None) -> tuple[int, bool]
     return (saved, not (values[rank:] > rounding).any()) if saved > 0 else (0, True)
 
 
-def _radial(subject: Subject) -> list[Removable]:
-    try:
-        found = qr_compress(subject.net)
-    except NbkitError:  # other modules stand between: nothing of the kind can be said
-        return []
-    n = subject.n_parameters
-    return [Removable("axes of radial layers", n, min(n, found.n_parameters), True, "nbkit.compress.qr_compress")]
+def is_radial(subject: Subject) -> bool:
+    """Whether there is a radial activation."""
+    return any(isinstance(module, RadialActivation) for module in subject.net.modules())
+
+
+def radial_axes(subject: Subject) -> Removable:
+    """What Algorithm 1 makes of a radial network.
+
+    Raises:
+        NbkitError: other modules stand between.
+    """
+    n, found = subject.n_parameters, qr_compress(subject.net)
+    return Removable("axes of radial layers", n, min(n, found.n_parameters), True, "nbkit.compress.qr_compress")
+
+
+def _constants_fold(nodes: Sequence[Wired]) -> bool:
+    """Whether a constant unit can go: what it adds is the same everywhere, and there is a bias to take it."""
+    linear = [node.step.module for node in nodes if node.step.kind == "linear"]
+    return (
+        all(node.step.inputs == (place,) for place, node in enumerate(nodes[1:]))
+        and all(node.step.kind != "mixing" for node in nodes)
+        and all(getattr(each, "bias", None) is not None and not _has_edges(each) for each in linear)
+    )
+
+
+def _has_edges(module: nn.Module) -> bool:
+    """Whether a convolution sees zeros around its image, which are no constant of a unit."""
+    padding = getattr(module, "padding", 0)
+    if isinstance(padding, str):
+        return padding in ("same", "zeros")
+    return any(padding) if isinstance(padding, tuple) else bool(padding)
+
+
+def _n_removed(module: nn.Module, wires: Layer, live_in: torch.Tensor, live_out: torch.Tensor) -> int:
+    """Parameters of a layer that belong to dead units before or behind it."""
+    n_stored = module.weight.numel()
+    if hasattr(module, "edge_weights"):
+        sources, targets = module.layer.edge_index()
+        n_kept = int((live_in[sources] & live_out[targets]).sum())
+    else:
+        n_kept = n_stored * int(live_in.sum()) * int(live_out.sum()) // (wires.n_in * wires.n_out)
+    n_biases = 0 if getattr(module, "bias", None) is None else int((~live_out).sum())
+    return n_stored - n_kept + n_biases

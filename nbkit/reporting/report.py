@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from nbkit.errors import NbkitError, check_number
+from nbkit.errors import NbkitError
 from nbkit.reporting import tables
 from nbkit.reporting.lines import growth_report
 from nbkit.reporting.parts import GrowthReport, LayerReport, ReachReport, Removable, Spectrum
-from nbkit.reporting.removable import removable_rows
+from nbkit.reporting.removable import dead_units, is_radial, low_rank, radial_axes, small_weights
 from nbkit.reporting.spectra import jacobian_rows, layer_spectrum
 from nbkit.reporting.subject import Subject
-from nbkit.reporting.wiring import layer_report, reach_report
+from nbkit.reporting.wiring import Alive, alive, layer_report, reach_report
 from nbkit.topology import Layer, Topology
-from nbkit.topology.modules import Wired, wired, wires_of
+from nbkit.topology.modules import Wired, check_threshold, wired, wires_of
 
 __all__ = ["Report", "report"]
 
@@ -47,7 +48,7 @@ class Report:
         threshold: float = 0.0,
         seed: int | np.random.Generator | None = 0,
     ) -> None:
-        self.threshold = check_number("report", "threshold", threshold, above=-1e-300)
+        self.threshold = check_threshold("report", threshold)
         self._seed = seed
         self._subject = Subject.of(module, x)
         self.name, self.n_parameters = self._subject.name, self._subject.n_parameters
@@ -83,6 +84,10 @@ class Report:
     def density(self) -> float:
         """Wires over possible wires, of all layers, in [0, 1]."""
         return sum(layer.n_edges for layer in self.layers) / sum(layer.n_in * layer.n_out for layer in self.layers)
+
+    @cached_property
+    def _alive(self) -> list[Alive]:
+        return alive(self._nodes)
 
     @property
     def reach(self) -> ReachReport | None:
@@ -151,8 +156,11 @@ class Report:
         try:
             return make()
         except NbkitError as error:
-            self._unclear.append((name, str(error).partition(": ")[2] or str(error)))
-            return None
+            why = str(error).partition(": ")[2] or str(error)
+        except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:  # of the module's own code
+            why = f"the module says: {str(error).strip() or type(error).__name__}"
+        self._unclear.append((name, why))
+        return None
 
     def _wires_of(self, module: nn.Module) -> Layer:
         if module not in self._wires:
@@ -171,13 +179,15 @@ class Report:
                 if step.kind == "mixing":
                     why = f"{step.what} joins all features without wires of its own; wires and reach leave that out"
                     self._unclear.append((step.name, why))
+                elif step.kind == "unsupported":
+                    self._unclear.append((step.name, f"the wires of {step.what} are not known"))
         return tuple(found)
 
     def _make_reach(self) -> _Progress:
         self._part("wires")
         if self._nodes is None:
             return None
-        return (yield from reach_report(self._nodes))
+        return (yield from reach_report(self._nodes, self._alive))
 
     def _make_spectra(self) -> _Progress:
         layers, sizes, found = self._subject.layers, self._subject.sizes, []
@@ -201,11 +211,28 @@ class Report:
 
     def _make_growth(self) -> _Progress:
         yield 0, 1
+        if self._subject.steps is None:
+            self._unclear.append(
+                ("growth", "lengths are taken behind modules; activations that are functions are not seen")
+            )
         return self._try("growth", lambda: growth_report(self._subject, self._seed))
 
     def _make_removable(self) -> _Progress:
         self._part("wires")
-        return (yield from removable_rows(self._subject, self._nodes, self.spectra))
+        nodes = self._nodes
+        rows = [] if nodes is None else [dead_units(self._subject, nodes, self._alive, self.threshold)]
+        rows.append(small_weights(self._subject))
+        saved, is_exact = 0, True
+        known = {spectrum.name: spectrum.singular_values for spectrum in self.spectra}
+        for done, (name, module) in enumerate(self._subject.layers, start=1):
+            gain, exact = low_rank(module, known.get(name))
+            saved, is_exact = saved + gain, is_exact and exact
+            yield done, len(self._subject.layers)
+        n = self.n_parameters
+        rows.append(Removable("layers of low rank", n, n - saved, is_exact, "two factors where they are smaller"))
+        if is_radial(self._subject):
+            rows += filter(None, [self._try("axes of radial layers", lambda: radial_axes(self._subject))])
+        return tuple(rows)
 
 
 def report(

@@ -25,7 +25,7 @@ from nbkit.topology.tracing import TRANSPOSED
 __all__ = ["jacobian_rows", "layer_spectrum"]
 
 _RANK = 1e-3  # of the largest: what numerical_rank counts
-_DEEP = 32  # layers from which on a product may underflow
+_DEEP = 32  # modules of a chain from which on a product may underflow
 _CIRCULAR = "circular padding assumed"
 
 
@@ -33,11 +33,12 @@ def layer_spectrum(name: str, module: nn.Module, size: tuple[int, ...]) -> Spect
     """The spectrum of one layer; `size` is that of the images it takes."""
     values, note = _values(module, size)
     values = values.cpu()
-    largest, smallest = (float(values[0]), float(values[-1])) if len(values) else (0.0, 0.0)
+    largest, smallest = float(values[0]), float(values[-1])
+    is_singular = smallest <= torch.finfo(values.dtype).eps * len(values) * largest  # by rounding alone
     return Spectrum(
         name=name,
         singular_values=values,
-        condition=largest / smallest if smallest > 0 else math.inf,
+        condition=math.inf if is_singular else largest / smallest,
         numerical_rank=int((values > _RANK * largest).sum()),
         stable_rank=float((values / largest).square().sum()) if largest > 0 else 0.0,
         note=note,
@@ -50,7 +51,9 @@ def jacobian_rows(net: nn.Module, points: torch.Tensor) -> Iterator[torch.Tensor
     In an nn.Sequential of more than 32 modules every value is right; elsewhere those below the rounding of the largest
     are taken for 0, -inf.
     """
-    is_deep = type(net) in (nn.Sequential, SparseSequential) and len(net) > 2 * _DEEP
+    is_deep = type(net) in (nn.Sequential, SparseSequential) and len(net) > _DEEP
+    if points.ndim not in (2, 4):
+        net, points = nn.Sequential(nn.Unflatten(1, points.shape[1:]), net), points.flatten(1)
     for point in points.split(1):
         if is_deep:
             yield jacobian_log10_singular_values(net, point)[0].cpu()

@@ -31,6 +31,7 @@ class Subject:
         n_parameters: of the module as it was given.
         points: the examples as a batch, on the device and in the precision of the copy.
         steps: what is executed, or None where that cannot be followed.
+        bare: the copy with modules for its functional activations and maps where it can be followed, else the copy.
         layers: (name, module) of every layer of weights, each once, as they are executed.
         sizes: spatial sizes of the images that each convolution takes, for these examples.
         unclear: (name, why) of what is not covered.
@@ -41,6 +42,7 @@ class Subject:
     n_parameters: int
     points: torch.Tensor
     steps: tuple[Step, ...] | None
+    bare: nn.Module
     layers: tuple[tuple[str, nn.Module], ...]
     sizes: dict[nn.Module, tuple[int, ...]]
     unclear: tuple[tuple[str, str], ...] = field(default=())
@@ -57,10 +59,11 @@ class Subject:
         net = _settled(module)
         unclear: list[tuple[str, str]] = []
         try:
-            steps = traced(net)
+            trace = traced(net)
+            steps, bare = trace.steps, trace.net
         except NbkitError as error:
-            steps = None
-            unclear.append((type(module).__name__, str(error).removeprefix("traced: ")))
+            steps, bare = None, net
+            unclear.append(("reach", str(error).removeprefix("traced: ")))
         layers = _layers(net, steps, unclear)
         if not layers:
             others = sorted({type(each).__name__ for each in module.modules() if not any(each.children())})
@@ -69,15 +72,17 @@ class Subject:
                 f"{', '.join(others) or 'nothing'}. Give a network with weights."
             )
         sizes: dict[nn.Module, tuple[int, ...]] = {}
-        points = _points(net, x, sizes)
+        points = _points(bare, x, sizes)
         n_parameters = sum(each.numel() for each in module.parameters())
-        return cls(type(module).__name__, net, n_parameters, points, steps, tuple(layers), sizes, tuple(unclear))
+        return cls(type(module).__name__, net, n_parameters, points, steps, bare, tuple(layers), sizes, tuple(unclear))
 
 
 def _check_module(module: object) -> None:
     if not isinstance(module, nn.Module):
         raise NbkitError(f"{_WHO}: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
-    recurrent = [name or type(each).__name__ for name, each in module.named_modules() if isinstance(each, RECURRENT)]
+    recurrent = [
+        f"{type(each).__name__} {name}".strip() for name, each in module.named_modules() if isinstance(each, RECURRENT)
+    ]
     if recurrent:
         raise NbkitError(
             f"{_WHO}: module must run from its input to its output once, got the recurrent {recurrent[0]}. "
@@ -99,7 +104,13 @@ def _settled(module: nn.Module) -> nn.Module:
             for value in vars(each).values()
             if isinstance(value, torch.Tensor) and not value.is_leaf
         }
-        net = copy.deepcopy(module, made).eval().requires_grad_(False)
+        try:
+            net = copy.deepcopy(module, made).eval().requires_grad_(False)
+        except (TypeError, RuntimeError) as error:
+            raise NbkitError(
+                f"{_WHO}: module must be one that copy.deepcopy copies, got {type(module).__name__}: {error}. "
+                "Take out what it cannot."
+            ) from None
         for each in net.modules():
             _bake(each)
             if hasattr(each, "inplace"):
@@ -123,6 +134,10 @@ def _layers(
     net: nn.Module, steps: tuple[Step, ...] | None, unclear: list[tuple[str, str]]
 ) -> list[tuple[str, nn.Module]]:
     """Every layer of weights once; those that are not executed are named and left out."""
+    for name, each in net.named_modules():
+        is_torchs = type(each).__module__.startswith("torch.nn") and not is_linear(each)
+        if is_torchs and any(values.ndim > 1 for values in each.parameters(recurse=False)):
+            unclear.append((name or type(each).__name__, f"the weights of {type(each).__name__} are in no layer"))
     named = {name or type(each).__name__: each for name, each in net.named_modules() if is_linear(each)}
     if steps is None:
         return list(named.items())
@@ -147,13 +162,13 @@ def _points(net: nn.Module, x: object, sizes: dict[nn.Module, tuple[int, ...]]) 
             f"{_WHO}: x must be one example or a batch of finite real numbers, got {given.dtype}, shape "
             f"{tuple(given.shape)}{'' if given.isfinite().all() else ', NaN or infinite'}. Give x[:8] of your data."
         )
-    given = given.to(like.device, like.dtype)
+    kinds = [like.dtype] if given.is_floating_point() else [like.dtype, given.dtype]  # numbers of words stay integers
     reasons = []
-    for points in _readings(net, given):
+    for points in (points for kind in kinds for points in _readings(net, given.to(like.device, kind))):
         try:
             with torch.no_grad():
                 out = _watched(net, points, sizes)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
             reasons.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
             continue
         if isinstance(out, torch.Tensor) and out.ndim >= 2 and len(out) == len(points):

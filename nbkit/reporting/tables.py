@@ -29,6 +29,7 @@ _SHOWN = "name kind n_in n_out density n_dead_units numerical_rank condition".sp
 
 
 def as_dict(report: Report) -> dict:
+    """Everything as lists, numbers and text."""
     parts = {"layers": report.layers} | {part: getattr(report, part) for part in report.PARTS[1:]}
     sizes = None if report.topology is None else list(report.topology.sizes)
     return {
@@ -43,6 +44,11 @@ def as_dict(report: Report) -> dict:
 
 
 def as_csv(report: Report, path: str | Path | None) -> str:
+    """One row a layer; the file, where there is one, is replaced when the text is complete.
+
+    Raises:
+        NbkitError: a path that cannot be written.
+    """
     file = io.StringIO()
     writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -56,6 +62,7 @@ def as_csv(report: Report, path: str | Path | None) -> str:
 
 
 def as_text(report: Report) -> str:
+    """A table of the layers, and a line for every other part."""
     rows = [_SHOWN, *([_short(row[key]) for key in _SHOWN] for row in _rows(report))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_SHOWN))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -63,6 +70,7 @@ def as_text(report: Report) -> str:
 
 
 def as_html(report: Report) -> str:
+    """The same as `as_text`, as HTML."""
     header = "".join(f"<th>{key.replace('_', ' ')}</th>" for key in _SHOWN)
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(_short(row[key]))}</td>" for key in _SHOWN) + "</tr>" for row in _rows(report)
@@ -91,7 +99,9 @@ def _rows(report: Report) -> list[dict[str, object]]:
 
 
 def _headline(report: Report) -> list[str]:
-    sizes = "branches" if report.topology is None else " -> ".join(map(str, report.topology.sizes))
+    sizes = "with branches" if report.reach is not None else "its wires not followed"
+    if report.topology is not None:
+        sizes = " -> ".join(map(str, report.topology.sizes))
     return [f"{report.name}: {report.n_parameters:,} parameters, density {report.density:.4g}, {sizes}"]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
@@ -10,24 +11,28 @@ import scipy.sparse.csgraph
 import torch
 from torch import nn
 
-from nbkit.device import check_memory
-from nbkit.errors import NbkitError
+from nbkit.device import memory_budget
 from nbkit.measure import n_components
 from nbkit.reporting.parts import LayerReport, ReachReport, UnitReport
 from nbkit.topology import Layer
 from nbkit.topology.modules import Wired, effective_weight
 
-__all__ = ["layer_report", "reach_report"]
+__all__ = ["Alive", "alive", "layer_report", "reach_report", "through"]
 
 _DENSE = 1 / 16  # from this density on a product of dense matrices is the quicker way
 
 
+@dataclass(frozen=True, eq=False)
+class Alive:
+    """The nodes behind one step: bool (width,), which an input reaches, and which reach an output."""
+
+    reached: torch.Tensor
+    heard: torch.Tensor
+
+
 def layer_report(name: str, module: nn.Module, wires: Layer, threshold: float) -> LayerReport:
     """The wires of one layer, counted."""
-    if hasattr(module, "edge_weights"):
-        weights = module.edge_weights
-    else:
-        weights = effective_weight(module)
+    weights = module.edge_weights if hasattr(module, "edge_weights") else effective_weight(module)
     return LayerReport(
         name=name,
         kind=type(module).__name__,
@@ -44,82 +49,95 @@ def layer_report(name: str, module: nn.Module, wires: Layer, threshold: float) -
     )
 
 
-def reach_report(nodes: Sequence[Wired]) -> Iterator[tuple[int, int] | ReachReport]:
-    """Reach through a graph of wires: yields (steps done, all steps), returns a ReachReport."""
-    n_in, total = nodes[0].width, 2 * len(nodes)
-    fits = _fits(nodes)
-    reached = [torch.eye(n_in, dtype=torch.bool) if fits else torch.ones(n_in, 1, dtype=torch.bool)]
-    for done, node in enumerate(nodes[1:], start=1):
-        reached.append(_forward(node, reached))
-        yield done, total
-    heard: list[torch.Tensor] = [torch.zeros(node.width, 1, dtype=torch.bool) for node in nodes]
+def alive(nodes: Sequence[Wired]) -> list[Alive]:
+    """For every step of a graph of wires, in their order."""
+    reached = [torch.ones(nodes[0].width, dtype=torch.bool)]
+    for node in nodes[1:]:
+        reached.append(_joined(node, reached))
+    heard = [torch.zeros(node.width, dtype=torch.bool) for node in nodes]
     heard[-1][:] = True
-    for position in range(len(nodes) - 1, 0, -1):
-        _backward(nodes[position], heard, position)
-        yield total - position, total
-    linear = [i for i, node in enumerate(nodes) if node.step.kind == "linear"]
-    units = tuple(_units(nodes[i].step.name, reached[i].any(dim=1), heard[i][:, 0]) for i in linear)
+    for place in range(len(nodes) - 1, 0, -1):
+        node = nodes[place]
+        for source, path, start in zip(node.step.inputs, node.into, node.start, strict=True):
+            width = path[-1].n_out if path else nodes[source].width
+            bits = heard[place][start : start + width]
+            for layer in reversed(path):
+                bits = _back(layer, bits)
+            heard[source] |= bits
+    return [Alive(*pair) for pair in zip(reached, heard, strict=True)]
+
+
+def reach_report(nodes: Sequence[Wired], alive: Sequence[Alive]) -> Iterator[tuple[int, int] | ReachReport]:
+    """Reach through a graph of wires: yields (steps done, all steps), returns a ReachReport."""
+    linear = [place for place, node in enumerate(nodes) if node.step.kind == "linear"]
+    joined = _fits(nodes)
+    reached, fractions = [torch.eye(nodes[0].width, dtype=torch.bool)], []
+    for place, node in enumerate(nodes[1:], start=1):
+        if joined:
+            reached.append(_joined(node, reached))
+            fractions += [reached[-1].double().mean()] if node.step.kind == "linear" else []
+        yield place, len(nodes)
     return ReachReport(
-        matrix=reached[-1].T.contiguous() if fits else None,
-        fraction=torch.stack([reached[i].double().mean() for i in linear]) if fits else None,
-        units=units,
-        n_dead_inputs=int((~heard[0]).sum()),
+        matrix=reached[-1].T.contiguous() if joined else None,
+        fraction=torch.stack(fractions) if joined else None,
+        units=tuple(_units(name, alive[place]) for name, place in zip(_names(nodes, linear), linear, strict=True)),
+        n_dead_inputs=int((~alive[0].heard).sum()),
         n_components=_n_components(nodes),
     )
 
 
-def alive(nodes: Sequence[Wired]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """bool (width,) of every step: which nodes an input reaches, and which reach an output."""
-    reached = [torch.ones(nodes[0].width, 1, dtype=torch.bool)]
-    for node in nodes[1:]:
-        reached.append(_forward(node, reached))
-    heard = [torch.zeros(node.width, 1, dtype=torch.bool) for node in nodes]
-    heard[-1][:] = True
-    for position in range(len(nodes) - 1, 0, -1):
-        _backward(nodes[position], heard, position)
-    return [each[:, 0] for each in reached], [each[:, 0] for each in heard]
+def through(layer: Layer, bits: torch.Tensor) -> torch.Tensor:
+    """Which outputs hear an input that is marked: bool (n_in,) -> (n_out,), or with further columns."""
+    if layer.n_edges == layer.n_in * layer.n_out:
+        return bits.any(dim=0).expand(layer.n_out, *bits.shape[1:])
+    if bits.ndim == 1:
+        sources, targets = layer.edge_index()
+        return _marked(layer.n_out, targets[bits[sources]])
+    if layer.density >= _DENSE:
+        return layer.mask().float() @ bits.float() > 0
+    return torch.from_numpy((layer.to_scipy().T @ bits.numpy().astype(np.int32)) > 0)
 
 
-def _fits(nodes: Sequence[Wired]) -> bool:
-    try:
-        check_memory(
-            "report", nodes[0].width * (sum(n.width for n in nodes) + 8 * max(n.width for n in nodes)), lower=""
-        )
-    except NbkitError:
-        return False
-    return True
+def _back(layer: Layer, bits: torch.Tensor) -> torch.Tensor:
+    """Which inputs are heard by an output that is marked: bool (n_out,) -> (n_in,)."""
+    if layer.n_edges == layer.n_in * layer.n_out:
+        return bits.any().expand(layer.n_in)
+    sources, targets = layer.edge_index()
+    return _marked(layer.n_in, sources[bits[targets]])
 
 
-def _forward(node: Wired, reached: list[torch.Tensor]) -> torch.Tensor:
-    """Which columns reach each node of a step: (width, columns)."""
-    out = torch.zeros(node.width, reached[0].shape[1], dtype=torch.bool)
+def _marked(n: int, places: torch.Tensor) -> torch.Tensor:
+    marks = torch.zeros(n, dtype=torch.bool)
+    marks[places] = True
+    return marks
+
+
+def _joined(node: Wired, reached: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What reaches the nodes of a step, from all steps that it takes."""
+    out = torch.zeros(node.width, *reached[0].shape[1:], dtype=torch.bool)
     for source, path, start in zip(node.step.inputs, node.into, node.start, strict=True):
         bits = reached[source]
         for layer in path:
-            bits = _through(layer, bits, Layer.mask, lambda layer: layer.to_scipy().T)
+            bits = through(layer, bits)
         out[start : start + len(bits)] |= bits
     return out
 
 
-def _backward(node: Wired, heard: list[torch.Tensor], position: int) -> None:
-    for source, path, start in zip(node.step.inputs, node.into, node.start, strict=True):
-        width = path[-1].n_out if path else len(heard[source])
-        bits = heard[position][start : start + width]
-        for layer in reversed(path):
-            bits = _through(layer, bits, Layer.biadjacency, Layer.to_scipy)
-        heard[source] |= bits
+def _fits(nodes: Sequence[Wired]) -> bool:
+    """Whether every input's reach of every node, and floats of the widest layer, stay within the memory budget."""
+    widths = [node.width for node in nodes]
+    return nodes[0].width * (sum(widths) + 8 * max(widths)) <= memory_budget()
 
 
-def _through(layer: Layer, bits: torch.Tensor, dense: Callable, sparse: Callable) -> torch.Tensor:
-    if layer.n_edges == layer.n_in * layer.n_out:
-        n_out = layer.n_out if len(bits) == layer.n_in and dense is Layer.mask else layer.n_in
-        return bits.any(dim=0).expand(n_out, -1)
-    if layer.density >= _DENSE:
-        return dense(layer).float() @ bits.float() > 0
-    return torch.from_numpy((sparse(layer) @ bits.numpy().astype(np.int32)) > 0)
+def _names(nodes: Sequence[Wired], places: Sequence[int]) -> list[str]:
+    """The names of steps; a module's second use is told apart."""
+    names = [nodes[place].step.name for place in places]
+    seen = [names[:position].count(name) for position, name in enumerate(names, start=1)]
+    return [name if count == 1 else f"{name} #{count}" for name, count in zip(names, seen, strict=True)]
 
 
-def _units(name: str, reached: torch.Tensor, heard: torch.Tensor) -> UnitReport:
+def _units(name: str, alive: Alive) -> UnitReport:
+    reached, heard = alive.reached, alive.heard
     return UnitReport(name, len(reached), int((~reached).sum()), int((~heard).sum()), int((~(reached & heard)).sum()))
 
 
@@ -138,11 +156,8 @@ def _n_components(nodes: Sequence[Wired]) -> int:
             for layer in path[:-1]:
                 ends.append(_edges(layer) + [[before], [n_nodes]])
                 before, n_nodes = n_nodes, n_nodes + layer.n_out
-            if path:
-                ends.append(_edges(path[-1]) + [[before], [first[-1] + start]])
-            else:
-                same = np.arange(nodes[source].width)
-                ends.append(np.stack([same + before, same + first[-1] + start]))
+            same = np.tile(np.arange(nodes[source].width), (2, 1))
+            ends.append((_edges(path[-1]) if path else same) + [[before], [first[-1] + start]])
     sources, targets = np.concatenate(ends, axis=1)
     ones = np.ones(len(sources), dtype=np.int8)
     graph = scipy.sparse.coo_array((ones, (sources, targets)), shape=(n_nodes, n_nodes))

@@ -16,7 +16,7 @@ from nbkit.topology.layer import EdgeLayer, Layer
 from nbkit.topology.topology import Topology
 from nbkit.topology.tracing import TRANSPOSED, Step, traced
 
-__all__ = ["Wired", "effective_weight", "from_module", "wired", "wires_of"]
+__all__ = ["Wired", "check_threshold", "effective_weight", "from_module", "wired", "wires_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def from_module(module: nn.Module, threshold: float = 0.0) -> Topology:
     if not isinstance(module, nn.Module):
         raise NbkitError(f"{who}: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
     layers: list[Layer] = []
-    nodes = wired(who, traced(module), threshold)
+    nodes = wired(who, traced(module).steps, threshold)
     for position, node in enumerate(nodes):
         if position and node.step.inputs != (position - 1,):
             raise NbkitError(
@@ -86,7 +86,7 @@ def wired(who: str, steps: Sequence[Step], threshold: float = 0.0, *, layer_of: 
     Raises:
         NbkitError: no linear step, an unsupported one, or widths that do not fit.
     """
-    threshold = check_number(who, "threshold", threshold, above=-1e-300)
+    check_threshold(who, threshold)
     layer_of = layer_of or (lambda module: wires_of(module, threshold))
     if not any(step.kind == "linear" for step in steps):
         raise NbkitError(f"{who}: module must have linear layers or convolutions, got none. Give one with weights.")
@@ -104,6 +104,18 @@ def wired(who: str, steps: Sequence[Step], threshold: float = 0.0, *, layer_of: 
         found.append(_wire(who, step, before, reshaped, layer_of))
         is_flat.append(step.kind == "reshaping" or (reshaped and step.kind not in ("linear", "concatenation")))
     return found
+
+
+def check_threshold(who: str, threshold: object) -> float:
+    """The threshold as a float.
+
+    Raises:
+        NbkitError: no finite number of at least 0.
+    """
+    threshold = check_number(who, "threshold", threshold)
+    if threshold < 0:
+        raise NbkitError(f"{who}: threshold must be at least 0, got {threshold:g}. Use 0 for all that is not 0.")
+    return threshold
 
 
 def wires_of(module: nn.Module, threshold: float = 0.0) -> Layer:

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import fx, nn
 
 from nbkit.errors import NbkitError
 from nbkit.topology.layer import Layer
+from nbkit.topology.operations import ASKING, CONCATENATING, JOINING, MAPS, kind_of, plain_name, stand_in
 
-__all__ = ["CONVOLUTIONS", "RECURRENT", "TRANSPOSED", "Step", "is_linear", "traced"]
+__all__ = ["CONVOLUTIONS", "RECURRENT", "TRANSPOSED", "Step", "Trace", "is_linear", "traced"]
 
 TRANSPOSED = nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED
 RECURRENT = nn.RNNBase, nn.RNNCellBase
 
-# Names of modules and of functions alike, small letters only: ReLU, relu, F.relu and x.relu_() are "relu".
-_ELEMENTWISE = frozenset(
-    """relu relu6 leakyrelu elu selu celu silu gelu mish sigmoid logsigmoid hardsigmoid hardswish hardtanh softplus
-    softsign softshrink hardshrink tanhshrink threshold tanh prelu rrelu abs absolute square pow exp exp2 expm1 log log1p
-    sqrt rsqrt reciprocal neg negative clamp clampmin clampmax clip sin cos erf sign""".split()
-)
-_PASSING = frozenset(
-    """identity dropout dropout1d dropout2d dropout3d alphadropout featurealphadropout batchnorm batchnorm1d batchnorm2d
-    batchnorm3d syncbatchnorm instancenorm instancenorm1d instancenorm2d instancenorm3d maxpool1d maxpool2d maxpool3d
-    avgpool1d avgpool2d avgpool3d lppool1d lppool2d lppool3d adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d
-    adaptivemaxpool1d adaptivemaxpool2d adaptivemaxpool3d upsample upsamplingnearest2d upsamplingbilinear2d interpolate
-    pad zeropad1d zeropad2d zeropad3d constantpad1d constantpad2d reflectionpad1d reflectionpad2d replicationpad1d
-    replicationpad2d circularpad1d circularpad2d contiguous clone detach float double half bfloat16 to type typeas""".split()
-)
-_RESHAPING = frozenset("flatten unflatten view reshape squeeze unsqueeze pixelshuffle pixelunshuffle".split())
-_JOINING = frozenset("add sub subtract mul multiply truediv div divide maximum minimum".split())
-_CONCATENATING = frozenset("cat concat concatenate".split())
-_MIXING = frozenset(
-    """softmax softmin logsoftmax softmax2d layernorm groupnorm rmsnorm normalize localresponsenorm crossmaplrn2d
-    radialactivation""".split()
-)
-_ASKING = frozenset("size dim ndimension numel getattr".split())  # for shapes, which carry no values
 _LEAVES = frozenset("MaxMin RadialActivation OrthogonalConv2d SkewConv2d".split())  # of nbkit.nets, whole as they are
 
 
@@ -64,6 +44,19 @@ class Step:
     module: nn.Module | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a module executes.
+
+    Attributes:
+        steps: the input first, the output last; steps that lead nowhere are left out.
+        net: the same function, its weights shared, in which functional activations and maps are modules.
+    """
+
+    steps: tuple[Step, ...]
+    net: nn.Module
+
+
 def is_linear(module: nn.Module) -> bool:
     """Whether a module is a linear map whose weights are its wires: Linear, a convolution, a sparse layer."""
     return (
@@ -73,8 +66,8 @@ def is_linear(module: nn.Module) -> bool:
     )
 
 
-def traced(module: nn.Module) -> tuple[Step, ...]:
-    """The steps of a module as it is executed, its input first, its output last; steps that lead nowhere are left out.
+def traced(module: nn.Module) -> Trace:
+    """The steps of a module as it is executed.
 
     Leaves are the modules of torch.nn, and all with a `layer`; functional activations, hand-written forwards, weights
     that are computed (parametrizations), and modules that are used twice are followed.
@@ -85,16 +78,24 @@ def traced(module: nn.Module) -> tuple[Step, ...]:
     """
     if not isinstance(module, nn.Module):
         raise NbkitError(f"traced: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
+    held = _Held(module)
     try:
-        graph = _Tracer().trace(_Held(module))
+        graph = _Tracer().trace(held)
+        reader = _Reader(held)
+        last = reader.read(graph)
+        net = _of_modules(held, graph, reader.stand_ins)
     except Exception as error:  # a hand-written forward may raise anything
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise NbkitError(
-            f"traced: module must be one whose way does not depend on its data, got {type(module).__name__}, of which "
-            f"torch.fx says: {line} Write it without `if` on tensors, with one tensor in and one out."
+            f"traced: the way through {type(module).__name__} must not depend on its data, but torch.fx says: {line.rstrip('.')}. "
+            "Write its forward without `if` on tensors, with one tensor in and one out."
         ) from None
-    steps, last = _Reader(module).read(graph)
-    return _leading_to(steps, last)
+    if last is None:
+        raise NbkitError(
+            f"traced: {type(module).__name__} must return one tensor that depends on its input, got another result. "
+            "Wrap it in a module that does."
+        )
+    return Trace(_leading_to(reader.steps, last), net)
 
 
 class _Held(nn.Module):
@@ -114,18 +115,14 @@ class _Tracer(fx.Tracer):
 
     def call_module(self, module: nn.Module, forward: Callable, args: tuple, kwargs: dict) -> object:
         if isinstance(module, nn.Sequential) and type(module).__module__.startswith("nbkit."):
-            forward = _In_order(module)  # whatever short cuts its forward takes between layers
+            forward = partial(_in_order, module)  # whatever short cuts its own takes between layers
         return super().call_module(module, forward, args, kwargs)
 
 
-class _In_order:
-    def __init__(self, chain: nn.Sequential) -> None:
-        self.chain = chain
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        for module in self.chain:
-            x = module(x)
-        return x
+def _in_order(chain: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+    for module in chain:
+        x = module(x)
+    return x
 
 
 class _Shape:
@@ -135,22 +132,19 @@ class _Shape:
 class _Reader:
     """Turns the nodes of a trace into steps; what does not depend on the input is computed at once."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.root = _Held(module)
+    def __init__(self, root: nn.Module) -> None:
+        self.root = root
         self.steps: list[Step] = []
-        self.values: dict[fx.Node, object] = {}  # position of a step as _Position, a constant, or a _Shape
+        self.stand_ins: dict[fx.Node, nn.Module] = {}
+        self.values: dict[fx.Node, object] = {}  # the _Position of a step, a constant, or a _Shape
 
-    def read(self, graph: fx.Graph) -> tuple[list[Step], int]:
-        for node in graph.nodes:
-            if node.op == "output":
-                last = self.values.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None
-                if not isinstance(last, _Position):
-                    raise NbkitError(
-                        "traced: module must return one tensor, got several or none. Wrap it in one that does."
-                    )
-                return self.steps, last.step
+    def read(self, graph: fx.Graph) -> int | None:
+        """The position of the output; None where it is not one tensor that depends on the input."""
+        *nodes, output = graph.nodes
+        for node in nodes:
             self.values[node] = self._value(node)
-        raise AssertionError("a trace without an output")
+        last = self.values.get(output.args[0]) if isinstance(output.args[0], fx.Node) else None
+        return last.step if isinstance(last, _Position) else None
 
     def _value(self, node: fx.Node) -> object:
         if node.op == "placeholder":
@@ -189,57 +183,67 @@ class _Reader:
         elif is_linear(module):
             kind = "linear"
         else:
-            kind = "pairs" if what == "MaxMin" else _kind(what)
+            kind = "pairs" if what == "MaxMin" else kind_of(what)
         return self._add(name, what, kind, positions, module)
 
     def _function(self, node: fx.Node, positions: tuple[int, ...]) -> object:
         name = getattr(node.target, "__name__", str(node.target))
-        plain = _plain(name)
-        if plain in _ASKING and (plain != "getattr" or node.args[1] in ("shape", "ndim", "dtype", "device")):
+        plain = plain_name(name)
+        if plain in ASKING and (plain != "getattr" or node.args[1] in ("shape", "ndim", "dtype", "device")):
             return _Shape()
-        kind, stand_in = _kind(name), None
-        if plain in _JOINING:
-            kind = "joining" if len(positions) > 1 else "elementwise"
-        elif plain in _CONCATENATING:
+        if plain in CONCATENATING:
             dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", node.kwargs.get("axis", 0))
-            kind = "concatenation" if dim in (1, -1) else "unsupported"
-            positions = tuple(
-                self.values[each].step for each in node.args[0] if isinstance(self.values[each], _Position)
-            )
-        elif len(positions) > 1:
+            parts = [self.values[each] for each in node.args[0]]
+            is_plain = dim in (1, -1) and all(isinstance(each, _Position) for each in parts)
+            kind = "concatenation" if is_plain else "unsupported"
+            return self._add(node.name, name, kind, tuple(each.step for each in parts) if is_plain else positions)
+        if plain in JOINING and len(positions) > 1:
+            return self._add(node.name, name, "joining", positions)
+        kind = "elementwise" if plain in JOINING else kind_of(name)
+        if len(positions) > 1:
             kind = "unsupported"
-        elif plain in ("mean", "sum", "amax"):
-            dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", ())
-            dims = dims if isinstance(dims, (tuple, list)) else (dims,)
-            kind = (
-                "passing" if dims and all(isinstance(d, int) and (d >= 2 or d == -1) for d in dims) else "unsupported"
-            )
-            kind = "passing" if set(dims) == {-1, -2} else kind
-        elif plain in ("linear", "conv1d", "conv2d", "conv3d", "matmul"):
-            stand_in = self._stand_in(plain, node)
-            kind = "unsupported" if stand_in is None else "linear"
-        return self._add(node.name, name, kind, positions, stand_in)
+        elif plain in ("mean", "sum", "amax") and _is_over_pixels(node):
+            kind = "passing"
+        elif plain in MAPS:
+            kind = "linear"
+        made = None if kind == "unsupported" else self._stand_in(plain, node)
+        if kind == "linear" and made is None:
+            kind = "unsupported"
+        if made is not None:
+            self.stand_ins[node] = made
+        weight = node.args[1] if kind == "linear" and len(node.args) > 1 else None
+        own = weight.target if isinstance(weight, fx.Node) and weight.op == "get_attr" else node.name
+        return self._add(own.removeprefix("held."), name, kind, positions, made)
 
     def _stand_in(self, plain: str, node: fx.Node) -> nn.Module | None:
-        """A module that does what linear(x, W, b), conv2d(x, K, b, ...) or x @ W does."""
-        options = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-        given = dict(zip(options, node.args, strict=False)) | dict(node.kwargs)
-        given = {key: self.values[value] if isinstance(value, fx.Node) else value for key, value in given.items()}
-        weight, bias = given.get("weight", given.get("other")), given.get("bias")
-        if not isinstance(weight, torch.Tensor) or weight.ndim < 2 or not isinstance(given["input"], _Position):
+        """A module that does what a function does to one tensor; None where it takes more than that and constants."""
+        if any(isinstance(self.values[each], _Shape) for each in node.all_input_nodes) or not node.args:
             return None
-        with torch.device("meta"):
-            if plain in ("linear", "matmul"):
-                weight = weight.T if plain == "matmul" else weight
-                made = nn.Linear(*reversed(weight.shape), bias=bias is not None)
-            else:
-                groups = given.get("groups", 1)
-                kind = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[weight.ndim - 2]
-                rest = {key: given[key] for key in ("stride", "padding", "dilation") if key in given}
-                made = kind(weight.shape[1] * groups, len(weight), tuple(weight.shape[2:]), groups=groups, **rest)
-        made.weight = nn.Parameter(weight.detach(), requires_grad=False)
-        made.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
-        return made
+        first, *args = fx.node.map_arg(node.args, lambda each: self.values[each])
+        kwargs = fx.node.map_arg(dict(node.kwargs), lambda each: self.values[each])
+        rest = [each for each in node.args[1:] if isinstance(each, fx.Node)] + [*node.kwargs.values()]
+        if not isinstance(first, _Position) or node.args[0] in rest or kind_of(plain) == "reshaping":
+            return None
+        call = getattr(torch.Tensor, node.target) if node.op == "call_method" else node.target
+        return stand_in(plain, call, args, kwargs)
+
+
+def _is_over_pixels(node: fx.Node) -> bool:
+    """Whether a mean or sum leaves every example and every channel on its own."""
+    dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", ())
+    dims = set(dims) if isinstance(dims, (tuple, list)) else {dims}
+    return bool(dims) and (dims == {-1, -2} or all(isinstance(each, int) and each >= 2 for each in dims))
+
+
+def _of_modules(root: nn.Module, graph: fx.Graph, stand_ins: dict[fx.Node, nn.Module]) -> nn.Module:
+    """The traced module, with modules where it calls functions."""
+    for node, module in stand_ins.items():
+        root.add_module(f"called_{node.name}", module)
+        with graph.inserting_after(node):
+            made = graph.call_module(f"called_{node.name}", (node.args[0],))
+        node.replace_all_uses_with(made)
+        graph.erase_node(node)
+    return fx.GraphModule(root, graph)
 
 
 @dataclass(frozen=True)
@@ -251,18 +255,6 @@ def _attribute(root: nn.Module, path: str) -> object:
     for name in path.split("."):
         root = getattr(root, name)
     return root
-
-
-def _plain(name: str) -> str:
-    """relu_ -> relu, LeakyReLU and leaky_relu -> leakyrelu, __add__ and iadd -> add."""
-    plain = name.replace("_", "").lower()
-    return plain[1:] if plain[:1] == "i" and plain[1:] in _JOINING else plain
-
-
-def _kind(name: str) -> str:
-    plain = _plain(name)
-    tables = {"elementwise": _ELEMENTWISE, "passing": _PASSING, "reshaping": _RESHAPING, "mixing": _MIXING}
-    return next((kind for kind, names in tables.items() if plain in names), "unsupported")
 
 
 def _leading_to(steps: list[Step], last: int) -> tuple[Step, ...]:

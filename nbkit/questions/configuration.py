@@ -35,7 +35,7 @@ WIRES = (
 WEIGHTS = ("Gaussian", "uniform", "discrete", "orthogonal", "looks-linear", "trained")
 ACTIVATIONS = ("linear", "ReLU", "tanh", "radial")
 DECAYED = "weight decay"
-_N_NETWORKS = 48
+_N_NETWORKS = 96
 RADIAL = "sigmoid"  # h(r) of the radial activation, that of the paper's third experiment
 
 _WIDTHS = (16, 32, 64, 128, 256)
@@ -122,6 +122,7 @@ class Configuration:
     def prepare(self) -> Iterator[tuple[int, int, str]]:
         """(done, total, what): train, or make layers one by one, in steps below 100 ms; at its end all is there."""
         if self.is_trained:
+            yield 0, Training.n_steps, "steps"  # making a training takes a moment
             training = self.training
             while not training.is_over:
                 yield training.step, training.n_steps, "steps"

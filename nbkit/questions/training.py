@@ -20,7 +20,7 @@ STRENGTHS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
 """lambda of the trainings that start from one network."""
 DECAY, THRESHOLD = 1e-3, 1e-3  # lambda whose mask is looked at, and what a weight must exceed to be in it
 _TWINS = 3  # networks of different births under DECAY
-_N_SAMPLES, _N_STEPS, _A_TURN = 16, 1500, 5
+_N_SAMPLES, _N_STEPS, _A_TURN = 16, 1000, 5
 _RATE, _LAST_RATE = 1e-2, 1e-4
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+import torch.autograd.forward_ad as forward_ad
 from torch import nn
 
 from nbkit.errors import NbkitError
@@ -94,6 +95,7 @@ def measure_jacobian(configuration: Configuration) -> Iterator[Measured]:
 def _spectra_so_far(own: Configuration, index: np.ndarray, rows: np.ndarray, theory, wires: dict) -> Measured:
     alive = [row[np.isfinite(row)] for row in rows]
     facts = np.array([(row.mean(), row.std(), row[0]) if len(row) else (np.nan,) * 3 for row in alive])
+    facts = facts[~np.isnan(facts[:, 0])] if any(map(len, alive)) else facts[:1]
     mean, error = facts.mean(axis=0), facts.std(axis=0) / math.sqrt(max(1, len(facts) - 1))
     lost = np.mean([(~(row > row[0] + math.log10(_ZERO))).mean() for row in rows])
     numbers = {
@@ -212,16 +214,19 @@ def _rms_growth(configuration: Configuration) -> np.ndarray | None:
     return (own.gain / math.sqrt(2) if is_halved else own.gain) ** np.arange(own.depth + 1.0)
 
 
+@torch.no_grad()
 def _log_lengths(network: nn.Sequential, curve: Trajectory) -> np.ndarray:
-    """log of the length behind each layer over that at the input, (depth + 1,)."""
-    if all(isinstance(module, (nn.Linear, nn.Identity)) for module in network):  # growth_through sees nonlinear layers
-        images = [curve.derivative([0.5])[0]]
-        for linear in network[::2]:
-            images.append(linear.weight.detach() @ images[-1])
-        logs = torch.stack([torch.linalg.vector_norm(image) for image in images]).log()
-    else:
-        logs = growth_through(network, curve, n_points=_N_TANGENTS).log_length[0]
-    return (logs - logs[0]).numpy()
+    """log of the length behind each layer over that at the input, (depth + 1,); linear layers count as the others do."""
+    times = (torch.arange(_N_TANGENTS, dtype=torch.float64) + 0.5) / _N_TANGENTS
+    lengths, modules = [torch.linalg.vector_norm(curve.derivative(times), dim=1).mean()], list(network)
+    with forward_ad.dual_level():
+        image = forward_ad.make_dual(curve(times), curve.derivative(times))
+        for module in modules:
+            image = module(image)
+            if not isinstance(module, nn.Linear) or module is modules[-1]:
+                tangent = forward_ad.unpack_dual(image).tangent
+                lengths.append(torch.linalg.vector_norm(tangent, dim=1).mean())
+    return (torch.stack(lengths).log() - lengths[0].log()).numpy()
 
 
 def _grown(own: Configuration, depths: np.ndarray, logs: np.ndarray, theory, more: dict[str, float]) -> Measured:

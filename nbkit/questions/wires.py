@@ -21,6 +21,7 @@ from nbkit.topology import Layer, Topology, random_pruned
 __all__ = ["dead_units", "measure_paths", "measure_reach", "measure_wires"]
 
 _N_NULLS = 8  # random masks of equal density, the null
+_CLEAR = 6  # standard deviations of it
 
 
 def measure_reach(configuration: Configuration) -> Iterator[Measured]:
@@ -34,12 +35,11 @@ def measure_reach(configuration: Configuration) -> Iterator[Measured]:
     yield from prepared("reach", own, depths, _mean_field(own))
     topology = own.topology
     fractions = reach_fractions(topology).numpy()
-    full = np.flatnonzero(fractions == 1)
     n_dead, n_units = dead_units(topology)
     degree = topology.density * own.width
     numbers = {
         "fraction": float(fractions[-1]),
-        "full_at": float(depths[full[0]]) if len(full) else math.inf,
+        "full_at": _full_at(fractions),
         "least_depth": float(math.ceil(math.log(own.width) / math.log(degree) - 1e-9)) if degree > 1 else math.inf,
         "dead": n_dead,
         "units": n_units,
@@ -65,6 +65,7 @@ def measure_paths(configuration: Configuration) -> Iterator[Measured]:
         "mean": float(mean),
         "spread": float(counts.std() / mean) if mean else math.nan,
         "joined": float((counts > 0).mean()),
+        "full_at": _full_at(reach_fractions(own.topology).numpy()),
         "density": own.topology.density,
     }
     curve = np.quantile(counts, shares) / mean if mean else np.full(len(shares), np.nan)
@@ -78,7 +79,8 @@ def measure_wires(configuration: Configuration) -> Iterator[Measured]:
     Numbers: `share` second over first singular value, the mean over layers, `bound` the largest that a Ramanujan graph of
     the mean `degree` has, 2 sqrt(d - 1) / d; `cascade` second over first of the path counts of all layers together;
     `components` with a wire and `dead` nodes without one, means over layers; `null`, `null_spread` mean and standard
-    deviation of the share of random masks of the same density, `null_components` theirs; `density`.
+    deviation of the share of random masks of the same density; `outliers` how many singular values of a layer beside the
+    first stand clear of these, the mean over layers; `density`.
     """
     own, measure, index = configuration, "wires' spectrum", np.arange(1.0, configuration.width + 1)
     yield from prepared(measure, own, index)
@@ -94,23 +96,30 @@ def measure_wires(configuration: Configuration) -> Iterator[Measured]:
         yield Measured(measure, own, index, curve, *ends, theory=line, progress=done)
     for seed in range(_N_NULLS):
         mask = random_pruned([np.zeros(topology[0].shape)], max(topology.density, 1e-9), seed=seed)[0]
-        nulls.append((_shares(mask, 2)[1], *_parts(mask)))
+        nulls.append(_shares(mask, 2)[1])
+        yield Measured(measure, own, index, curve, *ends, theory=line, progress=(len(rows) + seed, done[1], "layers"))
     cascade = path_singular_values(topology).numpy()
-    (components, dead), (null, null_components, null_dead) = np.mean(facts, axis=0), np.mean(nulls, axis=0)
+    null, null_spread = np.mean(nulls), np.std(nulls)
     numbers = {
-        "share": float(curve[1]),
+        "share": curve[1],
         "bound": bound,
-        "cascade": float(cascade[1] / cascade[0]) if cascade[0] else math.nan,
-        "components": float(components),
-        "dead": float(dead),
-        "null": float(null),
-        "null_spread": float(np.std([each[0] for each in nulls])),
-        "null_components": float(null_components),
-        "null_dead": float(null_dead),
+        "cascade": cascade[1] / cascade[0] if cascade[0] else math.nan,
+        "components": np.mean([parts for parts, _ in facts]),
+        "dead": np.mean([dead for _, dead in facts]),
+        "null": null,
+        "null_spread": null_spread,
+        "outliers": np.mean([(row[1:] > null + _CLEAR * null_spread + 1e-9).sum() for row in rows]),
         "degree": degree,
         "density": topology.density,
     }
-    yield Measured(measure, own, index, curve, *ends, theory=line, numbers=numbers)
+    told = {name: float(value) for name, value in numbers.items()}
+    yield Measured(measure, own, index, curve, *ends, theory=line, numbers=told)
+
+
+def _full_at(fractions: np.ndarray) -> float:
+    """The first layer behind which every pair is joined."""
+    full = np.flatnonzero(fractions == 1)
+    return float(full[0] + 1) if len(full) else math.inf
 
 
 def _mean_field(configuration: Configuration) -> np.ndarray | None:

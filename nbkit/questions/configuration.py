@@ -1,30 +1,24 @@
 """One network of the lab: wires, weights and activation chosen freely, at one density, as far as they go together."""
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 
-import numpy as np
 import torch
 from torch import nn
 
 from nbkit.errors import NbkitError, check_choice, check_integer, check_number
 from nbkit.nets import RadialNet, chain
+from nbkit.questions.births import divisors, generator_of, orthogonal_on, radix_digits, random_on, wires_of
 from nbkit.questions.training import DECAY, Training, training_of
 from nbkit.topology import (
     Layer,
     Topology,
-    biregular,
-    cayley_expander,
     dense_layer,
     magnitude_pruned,
-    mixed_radix,
-    random_expander,
-    random_pruned,
 )
-from nbkit.weights import Discrete, Gaussian, Law, Uniform, looks_linear, orthogonal, radix_orthogonal, random_on_mask
+from nbkit.weights import looks_linear, orthogonal
 
 __all__ = ["ACTIVATIONS", "DECAYED", "RADIAL", "WEIGHTS", "WIRES", "Configuration", "admissible"]
 
@@ -39,11 +33,6 @@ _N_NETWORKS = 96
 RADIAL = "sigmoid"  # h(r) of the radial activation, that of the paper's third experiment
 
 _WIDTHS = (16, 32, 64, 128, 256)
-_LAWS: dict[str, Callable[[float], Law]] = {
-    "Gaussian": Gaussian.of_std,
-    "uniform": Uniform.of_std,
-    "discrete": lambda std: Discrete.of_std(std, how="scale"),
-}
 _FROM_DENSE = ("dense", "pruned", DECAYED)
 _BLOCKS = ("RadiX", "SAO random", "SAO shift", "SAO aligned", "dense")  # wires that orthogonal weights fit
 
@@ -107,7 +96,7 @@ class Configuration:
     @property
     def is_trained(self) -> bool:
         """Whether its weights come from a training, which takes seconds: see `prepare`."""
-        return "trained" in self.weights
+        return self.weights == "trained"
 
     @property
     def n_networks(self) -> int:
@@ -117,20 +106,24 @@ class Configuration:
     @property
     def dense_width(self) -> int:
         """D of RadiX wires: how many nodes share a label; 1 for all others."""
-        return _radix(self.width, self.degree, self.weights)[0] if self.wires == "RadiX" else 1
+        return radix_digits(self.width, self.degree, self.weights)[0] if self.wires == "RadiX" else 1
 
     def prepare(self) -> Iterator[tuple[int, int, str]]:
-        """(done, total, what): train, or make layers one by one, in steps below 100 ms; at its end all is there."""
+        """(done, total, what): train, or make layers one by one, in steps below 100 ms; at its end all is there.
+
+        One that was left half way is taken up where it stopped.
+        """
         if self.is_trained:
             yield 0, Training.n_steps, "steps"  # making a training takes a moment
             training = self.training
             while not training.is_over:
                 yield training.step, training.n_steps, "steps"
                 training.go_on()
-        for position in range(self.depth):
-            yield position, self.depth, "layers"
-            self._layers.append(self._layer(position))
-            self._matrices.append(self._matrix(position))
+        yield len(self._pieces), self.depth, "layers"
+        while (position := len(self._pieces)) < self.depth:
+            layer = self._layer(position)
+            self._pieces.append((layer, self._matrix(position, layer)))
+            yield len(self._pieces), self.depth, "layers"
 
     @cached_property
     def training(self) -> Training:
@@ -139,15 +132,15 @@ class Configuration:
             return training_of(Topology([dense_layer(self.width, self.width)] * self.depth), self.gain, self.seed)
         return training_of(Topology([self._layer(position) for position in range(self.depth)]), self.gain, self.seed)
 
-    @property
+    @cached_property
     def topology(self) -> Topology:
         """Its wires."""
-        return self._made[0]
+        return Topology([layer for layer, _ in self._made])
 
-    @property
+    @cached_property
     def matrices(self) -> tuple[torch.Tensor, ...]:
         """Its weights, float64 (n_out, n_in) a layer."""
-        return self._made[1]
+        return tuple(matrix for _, matrix in self._made)
 
     def network(self, seed: int | None = None) -> nn.Sequential:
         """The network as a module of float64; another seed draws other wires and weights."""
@@ -159,19 +152,14 @@ class Configuration:
         return chain(self.matrices, self.activation.lower(), output=output)
 
     @cached_property
-    def _layers(self) -> list[Layer]:
+    def _pieces(self) -> list[tuple[Layer, torch.Tensor]]:
         return []
 
-    @cached_property
-    def _matrices(self) -> list[torch.Tensor]:
-        return []
-
-    @cached_property
-    def _made(self) -> tuple[Topology, tuple[torch.Tensor, ...]]:
-        if len(self._layers) < self.depth:
-            for _ in self.prepare():
-                pass
-        return Topology(self._layers), tuple(self._matrices)
+    @property
+    def _made(self) -> list[tuple[Layer, torch.Tensor]]:
+        for _ in self.prepare():
+            pass
+        return self._pieces
 
     def _layer(self, position: int) -> Layer:
         if self.wires == DECAYED:
@@ -179,12 +167,12 @@ class Configuration:
         if self.wires == "pruned":
             return magnitude_pruned([self._dense_matrix(position)], self.degree / self.width)[0]
         if self.weights != "looks-linear":
-            return _wires(self.wires, self.weights, self.width, self.degree, position, self.seed)
-        half = _wires(self.wires, "orthogonal", self.width // 2, self.degree // 2, position, self.seed)
+            return wires_of(self.wires, self.weights, self.width, self.degree, position, self.seed)
+        half = wires_of(self.wires, "orthogonal", self.width // 2, self.degree // 2, position, self.seed)
         return Topology([half]).kron((1 if position == 0 else 2, 1 if position == self.depth - 1 else 2))[0]
 
-    def _matrix(self, position: int) -> torch.Tensor:
-        layer, seed = self._layers[position], _generator(self.seed, position, 1)
+    def _matrix(self, position: int, layer: Layer) -> torch.Tensor:
+        seed = generator_of(self.seed, position, 1)
         if self.wires == DECAYED:
             return self.training.weights(position, DECAY) * layer.mask()
         if self.wires == "pruned":
@@ -193,19 +181,19 @@ class Configuration:
         if self.is_trained:
             return self.training.weights(position)
         if self.weights == "looks-linear":
-            half = _wires(self.wires, "orthogonal", self.width // 2, self.degree // 2, position, self.seed)
-            inner = _orthogonal(self.wires, half, self.gain, seed)
+            half = wires_of(self.wires, "orthogonal", self.width // 2, self.degree // 2, position, self.seed)
+            inner = orthogonal_on(self.wires, half, self.gain, seed)
             return looks_linear([inner] * 3)[0 if position == 0 else 2 if position == self.depth - 1 else 1]
         if self.weights == "orthogonal":
-            return _orthogonal(self.wires, layer, self.gain, seed)
-        return _random(self.weights, layer, self.gain, seed)
+            return orthogonal_on(self.wires, layer, self.gain, seed)
+        return random_on(self.weights, layer, self.gain, seed)
 
     def _dense_matrix(self, position: int) -> torch.Tensor:
         """The weights of the dense layer that is pruned."""
         if self.is_trained:
             return self.training.weights(position)
-        full, seed = dense_layer(self.width, self.width), _generator(self.seed, position, 1)
-        return orthogonal(full, seed=seed) if self.weights == "orthogonal" else _random(self.weights, full, 1.0, seed)
+        full, seed = dense_layer(self.width, self.width), generator_of(self.seed, position, 1)
+        return orthogonal(full, seed=seed) if self.weights == "orthogonal" else random_on(self.weights, full, 1.0, seed)
 
 
 def admissible(**settings: object) -> dict[str, tuple]:
@@ -247,59 +235,6 @@ def _kinds(wires: str) -> tuple[str, ...]:
 
 def _degrees(wires: str, weights: str, width: int) -> tuple[int, ...]:
     if wires == "dense":
-        return _divisors(width)  # it has width wires at a node, whatever the degree of what it is compared with
+        return divisors(width)  # it has width wires at a node, whatever the degree of what it is compared with
     least = 4 if weights == "looks-linear" else 2
-    return tuple(d for d in _divisors(width) if d >= least and (wires != "RadiX" or _radix(width, d, weights)))
-
-
-def _divisors(width: int) -> tuple[int, ...]:
-    return tuple(degree for degree in range(2, width + 1) if width % degree == 0)
-
-
-def _radix(width: int, degree: int, weights: str) -> tuple[int, int] | None:
-    """(D, digits): the smallest dense width whose radix degree / D has a power that is width / D."""
-    if weights == "looks-linear":
-        return _radix(width // 2, degree // 2, "orthogonal") if degree % 2 == 0 else None
-    for dense in range(2 if weights == "orthogonal" else 1, degree // 2 + 1):
-        if degree % dense or width % dense:
-            continue
-        radix, labels = degree // dense, width // dense
-        n_digits = round(math.log(labels, radix))
-        if n_digits and radix**n_digits == labels:
-            return dense, n_digits
-    return None
-
-
-def _generator(seed: int, position: int, what: int) -> np.random.Generator:
-    """A stream of random numbers for each layer: wires 0, weights 1."""
-    return np.random.default_rng([seed, position, what])
-
-
-@lru_cache(maxsize=500)
-def _wires(wires: str, weights: str, n: int, d: int, position: int, seed: int) -> Layer:
-    """A layer n -> n that is drawn or arithmetic."""
-    generator = _generator(seed, position, 0)
-    if wires == "RadiX":
-        dense, n_digits = _radix(n, d, weights)
-        system = mixed_radix((d // dense,) * n_digits)
-        return system.kron((dense,) * (n_digits + 1))[position % n_digits]
-    if wires.startswith("SAO"):
-        return biregular(n, n, d, placement=wires.split()[1], seed=generator)
-    if wires == "X-Net random":
-        return random_expander(n, n, d, regular="in", seed=generator)
-    if wires == "X-Net Cayley":  # one set for all layers; 0 and 1 among them make the cascade connected
-        others = 2 + _generator(seed, 0, 0).permutation(n - 2)[: d - 2]
-        return cayley_expander(n, (0, 1, *others.tolist()))
-    return dense_layer(n, n) if wires == "dense" else random_pruned([np.zeros((n, n))], d / n, seed=generator)[0]
-
-
-def _orthogonal(wires: str, layer: Layer, gain: float, seed: np.random.Generator) -> torch.Tensor:
-    if wires != "RadiX":
-        return orthogonal(layer, gain=gain, seed=seed)
-    # signs of outputs keep orthogonality and make the law even, which the mean square behind a ReLU needs
-    signs = torch.from_numpy(seed.choice((-1.0, 1.0), size=(layer.n_out, 1)))
-    return signs * radix_orthogonal(layer, gain=gain, seed=seed)
-
-
-def _random(weights: str, layer: Layer, gain: float, seed: np.random.Generator) -> torch.Tensor:
-    return random_on_mask(layer, _LAWS[weights](gain), seed=seed)
+    return tuple(d for d in divisors(width) if d >= least and (wires != "RadiX" or radix_digits(width, d, weights)))

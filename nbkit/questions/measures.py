@@ -6,8 +6,9 @@ from nbkit.device import one_thread
 from nbkit.errors import NbkitError, check_choice, show
 from nbkit.questions.configuration import Configuration
 from nbkit.questions.costs import measure_budget, measure_compression
+from nbkit.questions.growth import measure_growth
 from nbkit.questions.measured import Measured
-from nbkit.questions.weights import measure_growth, measure_jacobian, measure_weights
+from nbkit.questions.weights import measure_jacobian, measure_weights
 from nbkit.questions.wires import measure_paths, measure_reach, measure_wires
 
 __all__ = ["MEASURES", "Measured", "measure", "stream_measure"]

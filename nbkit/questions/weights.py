@@ -1,36 +1,27 @@
-"""Measures of networks: singular values of weights and of the Jacobian, and how the length of a line grows."""
+"""Measures of networks: singular values of weights and of the Jacobian."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
-import torch
-import torch.autograd.forward_ad as forward_ad
 from torch import nn
 
 from nbkit.errors import NbkitError
 from nbkit.measure import (
     DeepProduct,
-    Trajectory,
-    growth_through,
     jacobian_factors,
-    random_line,
     reachability,
     singular_values,
 )
-from nbkit.nets import RADIAL_FUNCTIONS
-from nbkit.questions.configuration import DECAYED, RADIAL, Configuration
+from nbkit.questions.configuration import Configuration
 from nbkit.questions.measured import Measured, each_network, prepared
-from nbkit.questions.training import STRENGTHS
 from nbkit.questions.wires import dead_units
 from nbkit.topology import Layer, mixed_radix
 from nbkit.weights import radix_orthogonal
 
-__all__ = ["measure_growth", "measure_jacobian", "measure_weights", "radial_lengths"]
+__all__ = ["measure_jacobian", "measure_weights"]
 
 _ZERO = 1e-3  # of the largest singular value
-_N_TANGENTS = 32
-_N_LINES = 8  # through networks of every strength of decay
 
 
 def measure_weights(configuration: Configuration) -> Iterator[Measured]:
@@ -149,115 +140,3 @@ def _has_orthogonal(layer: Layer) -> bool:
     except NbkitError:
         return False
     return True
-
-
-def measure_growth(configuration: Configuration) -> Iterator[Measured]:
-    """The length of a random line behind each layer over its own: mean over networks, the middle two thirds as the band.
-
-    Theory is the exact root mean square where weights are drawn or orthogonal (linear, ReLU), and for radial activations
-    the length if all weights were orthogonal. A trained network is one, and the lines through it are many.
-
-    Numbers: `factor` of a layer, exp of the mean log-length over the depth; `rms` and `theory`, the same of the root mean
-    square as it is and must be; `spread` the standard deviation of the log-length at the end, `spread_error` its standard
-    error; `nets`; `shrunk` the share of lines that are a point at the end; of weight decay also `born`, and
-    `factor at ...` and `sigma_w at ...` for each lambda.
-    """
-    own, depths = configuration, np.arange(configuration.depth + 1.0)
-    yield from prepared("growth", own, depths, _rms_growth(own))
-    more = _under_decay(own) if own.wires == DECAYED else {}
-    logs, radial = [], []
-    for number, network in each_network(own):
-        if network is not None:
-            curve = random_line(network[0].in_features, seed=number)
-            logs.append(_log_lengths(network, curve))
-            if own.activation == "radial":
-                radial.append(radial_lengths(curve, own.gain, own.depth))
-        yield _grown(own, depths, np.stack(logs), np.mean(radial, axis=0) if radial else _rms_growth(own), more)
-
-
-def radial_lengths(curve: Trajectory, gain: float, depth: int) -> np.ndarray:
-    """The length of a curve behind each layer z -> h(|W z|) W z / |W z| of orthogonal W times the gain, over its own.
-
-    Such layers rotate and rescale, so the network is a rotation of x -> H(|x|) x / |x| with H = h(gain h(... gain |x|)),
-    whatever the wires: of a velocity the part along x is multiplied by H'(|x|), the rest by H(|x|) / |x|.
-
-    Args:
-        curve: that keeps away from 0.
-        gain: all singular values of W.
-        depth: layers.
-
-    Returns:
-        float64 (depth + 1,), starts with 1.
-    """
-    times = (torch.arange(400, dtype=torch.float64) + 0.5) / 400
-    points, velocity = curve(times), curve.derivative(times)
-    radius = torch.linalg.vector_norm(points, dim=1)
-    along = (points * velocity).sum(dim=1) / radius
-    across = (velocity.square().sum(dim=1) - along**2).clamp(min=0)
-    image, slope, lengths = radius, torch.ones_like(radius), []
-    for _ in range(depth + 1):
-        lengths.append(float(torch.sqrt((slope * along) ** 2 + (image / radius) ** 2 * across).mean()))
-        inner = (gain * image).requires_grad_()
-        with torch.enable_grad():
-            outer = RADIAL_FUNCTIONS[RADIAL](inner)
-        slope = slope * gain * torch.autograd.grad(outer.sum(), inner)[0]
-        image = outer.detach()
-    return np.array(lengths) / lengths[0]
-
-
-def _rms_growth(configuration: Configuration) -> np.ndarray | None:
-    """The exact root mean square of the relative length behind each layer, where there is one."""
-    own = configuration
-    if own.is_trained or own.wires == "pruned" or own.activation in ("tanh", "radial"):
-        return None
-    is_halved = own.activation == "ReLU" and own.weights != "looks-linear"
-    return (own.gain / math.sqrt(2) if is_halved else own.gain) ** np.arange(own.depth + 1.0)
-
-
-@torch.no_grad()
-def _log_lengths(network: nn.Sequential, curve: Trajectory) -> np.ndarray:
-    """log of the length behind each layer over that at the input, (depth + 1,); linear layers count as the others do."""
-    times = (torch.arange(_N_TANGENTS, dtype=torch.float64) + 0.5) / _N_TANGENTS
-    lengths, modules = [torch.linalg.vector_norm(curve.derivative(times), dim=1).mean()], list(network)
-    with forward_ad.dual_level():
-        image = forward_ad.make_dual(curve(times), curve.derivative(times))
-        for module in modules:
-            image = module(image)
-            if not isinstance(module, nn.Linear) or module is modules[-1]:
-                tangent = forward_ad.unpack_dual(image).tangent
-                lengths.append(torch.linalg.vector_norm(tangent, dim=1).mean())
-    return (torch.stack(lengths).log() - lengths[0].log()).numpy()
-
-
-def _grown(own: Configuration, depths: np.ndarray, logs: np.ndarray, theory, more: dict[str, float]) -> Measured:
-    """The measure of the networks so far, logs (n_nets, depth + 1)."""
-    lengths, n, depth = np.exp(logs), len(logs), own.depth
-    ends = logs[np.isfinite(logs[:, -1]), -1]
-    spread = float(ends.std(ddof=1)) if len(ends) > 1 else math.nan
-    numbers = {
-        "factor": float(np.exp(ends.mean() / depth)) if len(ends) else 0.0,
-        "rms": float(np.sqrt((lengths[:, -1] ** 2).mean()) ** (1 / depth)),
-        "theory": math.nan if theory is None else float(theory[-1] ** (1 / depth)),
-        "spread": spread,
-        "spread_error": spread / math.sqrt(2 * max(1, len(ends) - 1)),
-        "nets": n,
-        "shrunk": 1 - len(ends) / n,
-        "length": float(lengths[:, -1].mean()),
-    }
-    low, high = np.quantile(lengths, (1 / 6, 5 / 6), axis=0)
-    done = (n, own.n_networks, "lines" if own.is_trained else "networks")
-    return Measured("growth", own, depths, lengths.mean(axis=0), low, high, theory, None, numbers | more, done)
-
-
-def _under_decay(configuration: Configuration) -> dict[str, float]:
-    """sigma_w and growth of the networks behind the training, for each lambda, and of the one that they were born as."""
-    training, depth, numbers = configuration.training, configuration.depth, {}
-    curves = [random_line(configuration.width, seed=seed) for seed in range(_N_LINES)]
-    for when, nets in (("born", training.born), ("at", training.nets)):
-        logs = torch.stack([growth_through(nets, curve, n_points=_N_TANGENTS).log_length for curve in curves])
-        factors = torch.exp((logs[:, :, depth] - logs[:, :, 0]).mean(dim=0) / depth)
-        sigmas = nets.layer_sigma_w()[:, :depth].mean(dim=1)
-        for strength, factor, sigma in zip(STRENGTHS, factors.tolist(), sigmas.tolist(), strict=False):
-            name = f"at {strength:g}" if when == "at" else when
-            numbers |= {f"factor {name}": factor, f"sigma_w {name}": sigma}
-    return numbers

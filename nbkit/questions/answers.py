@@ -1,0 +1,212 @@
+"""The answers of the lab: sentences made of the numbers that were measured of two configurations, whatever these are."""
+
+import math
+
+from nbkit.questions.configuration import DECAYED
+from nbkit.questions.measured import Measured
+from nbkit.questions.training import STRENGTHS
+
+__all__ = [
+    "tell_account",
+    "tell_alive",
+    "tell_compressed",
+    "tell_decay",
+    "tell_gap",
+    "tell_growth",
+    "tell_isometry",
+    "tell_mask",
+    "tell_orthogonal",
+    "tell_paths",
+    "tell_radial",
+    "tell_spread",
+]
+
+_CLEAR = 2.0  # standard errors that make a difference
+
+
+def tell_growth(a: Measured, b: Measured) -> str:
+    return f"One layer lengthens a line by the root mean square of {_rms(a)}, and {_rms(b)}."
+
+
+def _rms(m: Measured) -> str:
+    law = m.numbers["theory"]
+    due = "no law says by how much" if math.isnan(law) else f"the law says {law:.3f}"
+    return f"{m.numbers['rms']:.3f} on {m.configuration.name} ({due})"
+
+
+def tell_spread(a: Measured, b: Measured) -> str:
+    (one, error), (other, its_error) = ((m.numbers["spread"], m.numbers["spread_error"]) for m in (a, b))
+    apart = abs(one - other) / max(math.hypot(error, its_error), 1e-12)
+    verdict = f"{apart:.1f} standard errors apart"
+    if apart < _CLEAR:
+        verdict += f": {a.numbers['nets']:.0f} networks tell no difference"
+    else:
+        verdict += f": {(a if one > other else b).configuration.name} is left more to luck"
+    return (
+        f"After {a.configuration.depth} layers the log-length spreads by {one:.3f} on {a.configuration.name} and by "
+        f"{other:.3f} on {b.configuration.name}, {verdict}."
+    )
+
+
+def tell_orthogonal(a: Measured, b: Measured) -> str:
+    return f"Orthogonal weights: {_fit(a)}; {_fit(b)}."
+
+
+def _fit(m: Measured) -> str:
+    own, n = m.configuration, m.numbers
+    told = f"{own.name} has singular values {_interval(n['smallest'], n['largest'])}"
+    if own.wires != "RadiX":
+        return told
+    told = told.replace(own.name, f"{own.name} with D = {n['dense_width']:.0f}")
+    if math.isnan(n["admitting"]):
+        return told
+    return f"{told}, while with D = 1 only {n['admitting']:.0f} of its {n['layers']:.0f} layers admit any"
+
+
+def _interval(low: float, high: float) -> str:
+    return f"all {high:.3g}" if high - low < 1e-9 else f"{low:.3g} to {high:.3g}"
+
+
+def tell_paths(a: Measured, b: Measured) -> str:
+    return f"Behind {a.configuration.depth} layers {_shared(a)}; {_shared(b)}."
+
+
+def _shared(m: Measured) -> str:
+    n = m.numbers
+    since = f" (from layer {n['full_at']:.0f} on)" if n["full_at"] <= m.configuration.depth else ""
+    told = f"{_wires(m)} joins {n['joined']:.1%} of the pairs{since}"
+    if n["least"] == n["most"]:
+        return f"{told}, each by {_count(n['least'])}"
+    return f"{told} by {n['least']:.0f} to {n['most']:.0f} paths, a spread of {n['spread']:.0%} of their mean"
+
+
+def _count(n_paths: float) -> str:
+    return f"{n_paths:.0f} path{'s' * (n_paths != 1)}"
+
+
+def tell_gap(a: Measured, b: Measured) -> str:
+    return f"Second over first singular value, of one layer and of the cascade: {_expands(a)}; {_expands(b)}."
+
+
+def _expands(m: Measured) -> str:
+    n = m.numbers
+    is_good = n["share"] <= n["bound"] + 1e-9
+    return (
+        f"{_wires(m)} {n['share']:.3f} and {n['cascade']:.3f} ({'within' if is_good else 'above'} Ramanujan's "
+        f"{n['bound']:.3f})"
+    )
+
+
+def tell_compressed(a: Measured, b: Measured) -> str:
+    return f"{_qr(a)}; {_qr(b)}."
+
+
+def _qr(m: Measured) -> str:
+    own, n = m.configuration, m.numbers
+    if own.activation != "radial":
+        return f"on {_wires(m)} QR takes nothing away, since {own.activation} activations do not commute with rotations"
+    return (
+        f"on {_wires(m)} of density {n['density']:.3g} QR turns {n['before']:.0f} parameters into {n['after']:.0f}, and "
+        f"pays above density {n['break_even']:.2g} ({n['break_even_all']:.2g} if zeros count, as in the paper)"
+    )
+
+
+def tell_radial(a: Measured, b: Measured) -> str:
+    return f"{a.configuration.depth} layers make a line {_lengthened(a)}, and {_lengthened(b)}."
+
+
+def _lengthened(m: Measured) -> str:
+    law = m.theory
+    due = (
+        ""
+        if law is None
+        else f", where {'orthogonal weights make it' if _is_radial(m) else 'the root mean square is'} {law[-1]:.3g}"
+    )
+    return f"{m.numbers['length']:.3g} times as long behind {m.configuration.activation} activations{due}"
+
+
+def _is_radial(m: Measured) -> bool:
+    return m.configuration.activation == "radial"
+
+
+def tell_alive(a: Measured, b: Measured) -> str:
+    return f"{_left(a)}; {_left(b)}."
+
+
+def _left(m: Measured) -> str:
+    n = m.numbers
+    dead = f"{n['dead']:.0f} of {n['units']:.0f} units inside are dead" if n["units"] else "no unit lies inside"
+    return (
+        f"{m.configuration.name}: {dead}, {n['joined']:.0%} of the pairs are joined and {n['zeros']:.0%} of the Jacobian's "
+        f"singular values are below 1/1000 of the largest"
+    )
+
+
+def tell_decay(a: Measured, b: Measured) -> str:
+    trained = [m for m in (a, b) if m.configuration.wires == DECAYED]
+    if not trained:
+        return f"Without weight decay: {_factor(a)}; {_factor(b)}."
+    n = trained[0].numbers
+    courses = ", ".join(
+        f"{n[f'sigma_w at {strength:g}']:.2f} and {n[f'factor at {strength:g}']:.2f} at λ = {strength:g}"
+        for strength in STRENGTHS
+    )
+    last = f"sigma_w at {STRENGTHS[-1]:g}"
+    other = [m for m in (a, b) if m is not trained[0]][0]
+    return (
+        f"σ_w and growth of a layer are {n['sigma_w born']:.2f} and {n['factor born']:.2f} at birth, and behind training "
+        f"{courses}, where random weights of that σ_w have {n[last] / math.sqrt(2):.2f}; {_factor(other)}."
+    )
+
+
+def _factor(m: Measured) -> str:
+    return f"{m.configuration.name} grows by {m.numbers['factor']:.2f} a layer"
+
+
+def tell_mask(a: Measured, b: Measured) -> str:
+    return f"{_kind(a)}; {_kind(b)}."
+
+
+def _kind(m: Measured) -> str:
+    n = m.numbers
+    is_dead = n["dead"] >= 1 and n["share"] < n["null"] - 3 * n["null_spread"]
+    verdict = "one block among dead nodes, no expander" if is_dead else "like a random mask"
+    verdict = "blocks, no expander" if n["outliers"] >= 0.5 else verdict
+    return (
+        f"{_wires(m)} of density {n['density']:.2f}: {n['outliers']:.3g} singular values a layer beside the first stand out "
+        f"of a random mask's, the second at {n['share']:.2f} against {n['null']:.2f}, in {n['components']:.3g} components "
+        f"beside {n['dead']:.3g} dead nodes, so {verdict}"
+    )
+
+
+def tell_isometry(a: Measured, b: Measured) -> str:
+    apart = abs(a.numbers["mean"] - b.numbers["mean"]) / max(
+        math.hypot(a.numbers["mean_error"], b.numbers["mean_error"]), 1e-12
+    )
+    verdict = "no difference" if apart < _CLEAR else f"{apart:.1f} standard errors apart"
+    return f"log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}: {verdict}."
+
+
+def _logs(m: Measured) -> str:
+    n = m.numbers
+    return f"{n['mean']:.3f} ± {n['mean_error']:.3f} with a spread of {n['spread']:.3f} on {m.configuration.name}"
+
+
+def tell_account(a: Measured, b: Measured) -> str:
+    n = a.numbers
+    return (
+        f"{_needs(a)}; {_needs(b)}; QR leaves a dense radial network of these widths {n['qr_parameters']:.0f} parameters and "
+        f"{n['qr_flops']:.0f} operations."
+    )
+
+
+def _needs(m: Measured) -> str:
+    n = m.numbers
+    return (
+        f"{_wires(m)} takes {n['edges']:.0f} wires, {n['parameters']:.0f} parameters and {n['flops']:.0f} operations, "
+        f"{n['flops'] / n['dense_flops']:.0%} of dense"
+    )
+
+
+def _wires(m: Measured) -> str:
+    return m.configuration.wires

@@ -47,14 +47,14 @@ class ExpressiveExplorer(Explorer):
             Choice("target", "function f", tuple(_TARGETS), value="cones 16"),
             Slider("depth", "depth N", values=_STORED.depths, value=4),
             Slider("seed", "seed", 0, 9, value=0),
-            Slider("steps", "Adam's steps", values=(200, 500, 1000, 2000, 4000), value=500),
+            Slider("steps", "Adam's steps", values=(100, 300, 1000, 4000), value=300),
         ],
     }
     presets = {
         "the conjecture": {"measure": "largest", "pool": "the worst"},
         "many tips": {"pool": "the one below", "target": "cones 64", "depth": 4},
         "smooth": {"pool": "the one below", "target": "waves 8", "depth": 4},
-        "too deep to train": {"pool": "the one below", "target": "cones 16", "depth": 12, "steps": 500},
+        "too deep to train": {"pool": "the one below", "target": "cones 16", "depth": 12},
     }
     height = 660
 

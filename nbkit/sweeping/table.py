@@ -10,10 +10,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nbkit.errors import NbkitError, check_choice, show
+
+if TYPE_CHECKING:
+    import numpy as np  # otherwise where arrays are made: each worker process opens this room, and makes none
 
 __all__ = ["Sweep"]
 
@@ -63,6 +65,8 @@ class Sweep:
 
     def column(self, name: str) -> np.ndarray:
         """A column (n_rows,): numbers as such, with NaN where a failure has none; anything else as objects."""
+        import numpy as np
+
         values = [row.get(self._known("column", "name", name)) for row in self.rows]
         if any(isinstance(value, (str, tuple)) for value in values) or all(value is None for value in values):
             return np.array([*values, None], dtype=object)[:-1]  # one more, lest tuples of one length become a matrix
@@ -82,6 +86,8 @@ class Sweep:
         Raises:
             NbkitError: names that no column has, a column of text, a name with several values that is no axis.
         """
+        import numpy as np
+
         for name in axes:
             check_choice("Sweep.array", "each of axes", name, self.names)
         left_out = [name for name in self.names if name not in axes and name != "seed" and len(self.axis(name)) > 1]
@@ -99,7 +105,11 @@ class Sweep:
         found = np.full([len(known) for known in places], np.nan)
         for row, number in zip(self.rows, column.tolist()):
             found[tuple(known[row[name]] for name, known in zip(axes, places))] = number
-        return _mean(found, axes.index("seed")) if mean and "seed" in axes else found
+        if not mean or "seed" not in axes:
+            return found
+        over = axes.index("seed")
+        counts = (~np.isnan(found)).sum(over)
+        return np.where(counts, np.nansum(found, over) / np.maximum(counts, 1), np.nan)
 
     def to_csv(self, path: str | Path) -> Path:
         """Write all rows as CSV; an older file is replaced when the new one is whole. Returns the path."""
@@ -131,12 +141,6 @@ class Sweep:
         )
         more = f"<p>and {len(self) - len(shown)} more</p>" if len(self) > len(shown) else ""
         return f"<p>{html.escape(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>{more}"
-
-
-def _mean(found: np.ndarray, axis: int) -> np.ndarray:
-    is_there = ~np.isnan(found)
-    counts = is_there.sum(axis)
-    return np.where(counts, np.where(is_there, found, 0).sum(axis) / np.maximum(counts, 1), np.nan)
 
 
 def _entry(value: object) -> object:

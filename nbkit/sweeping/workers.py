@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -182,6 +181,8 @@ def _client(who: str, address: str) -> Client:
     try:
         parts = urlsplit(address)
         _within(_PATIENCE_S, lambda: socket.create_connection((parts.hostname, parts.port), _PATIENCE_S).close())
+        import asyncio
+
         from distributed import Client  # takes seconds, which are not the scheduler's
 
         kind = _within(_PATIENCE_S, lambda: asyncio.run(_kind(address)))
@@ -228,7 +229,7 @@ def local_cluster(n_workers: int = 2) -> Iterator[Executor]:
     """
     n_workers = check_integer("local_cluster", "n_workers", n_workers, at_least=1)
     if find_spec("distributed") is None:
-        print(f"local_cluster: {n_workers} processes of this machine (dask is not installed)")
+        print(f"local_cluster: {n_workers} process{'es' * (n_workers > 1)} of this machine (dask is not installed)")
         pool = LocalPool(n_workers)
         try:
             yield pool
@@ -237,7 +238,7 @@ def local_cluster(n_workers: int = 2) -> Iterator[Executor]:
         return
     from distributed import Client, LocalCluster
 
-    print(f"local_cluster: a dask scheduler and {n_workers} worker processes")
-    options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
+    print(f"local_cluster: a dask scheduler and {n_workers} worker process{'es' * (n_workers > 1)}")
+    options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
         yield client.get_executor()

@@ -55,6 +55,7 @@ _HOME = {
     "DeepTableExplorer": "deep_table",
     "SpeedExplorer": "speed",
     "PruningExplorer": "prunings",
+    "PhaseExplorer": "phases",
     "ExpressiveExplorer": "expressive",
     "ConvTablesExplorer": "conv_tables",
     "DrawnReport": "report",

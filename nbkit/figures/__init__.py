@@ -20,10 +20,11 @@ from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
 from nbkit.figures.isometry import construction_figure, construction_layout, construction_steps, pipeline_figure
-from nbkit.figures.lab import LabAxes, LabSide, lab_figure, lab_layout, lab_ranges, lab_title, lab_traces
+from nbkit.figures.lab import LabAxes, LabSide, lab_figure, lab_layout, lab_ranges, lab_title, lab_top, lab_traces
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.operator import operator_figure, operator_layout, operator_traces
 from nbkit.figures.paper_decay import PAPER_STRENGTHS, PaperDecayView, paper_decay_figure, paper_decay_traces
+from nbkit.figures.phases import PhasePanel, phase_axes, phase_figure, phase_traces
 from nbkit.figures.race import race_figure
 from nbkit.figures.radial import (
     radial_functions_figure,
@@ -67,6 +68,7 @@ __all__ = [
     "ErrorCurve",
     "ExpressiveView",
     "PaperDecayView",
+    "PhasePanel",
     "Points",
     "REPORT_PARTS",
     "SIGNED",
@@ -132,6 +134,7 @@ __all__ = [
     "lab_layout",
     "lab_ranges",
     "lab_title",
+    "lab_top",
     "lab_traces",
     "length_figure",
     "length_traces",
@@ -143,6 +146,9 @@ __all__ = [
     "operator_traces",
     "paper_decay_figure",
     "paper_decay_traces",
+    "phase_axes",
+    "phase_figure",
+    "phase_traces",
     "pipeline_figure",
     "radial_functions_figure",
     "radial_functions_traces",

@@ -11,6 +11,7 @@ from nbkit.runs.decay_tables import run_decay
 from nbkit.runs.deep_tables import run_deep
 from nbkit.runs.expressive import run_expressive
 from nbkit.runs.fashion import run_fashion
+from nbkit.runs.phases import run_phases
 from nbkit.runs.radial_training import run_radial_training
 from nbkit.runs.trained_growth import run_trained_growth
 
@@ -23,6 +24,7 @@ RUNS: dict[str, Callable] = {
     "deep": run_deep,
     "fashion": run_fashion,
     "expressive": run_expressive,
+    "phases": run_phases,
 }
 
 

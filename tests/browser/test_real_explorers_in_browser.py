@@ -57,6 +57,7 @@ SLIDERS = {
     "Speed": "width n",
     "ConvTables": "density",
     "Pruning": "seed",
+    "Phase": "depth L",
     "Expressive": "depth N",
     "Report": "layer i",
 }

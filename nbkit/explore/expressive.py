@@ -180,5 +180,5 @@ def _title(frame: dict) -> str:
         + ("" if net == "dense" else f" ({frame['ratios'][net]:.2f}×)")
         for net, (middle, _, _) in frame["slopes"].items()
     ]
-    began = "Partial run, t" if frame["is_partial"] else "T"
-    return f"{began}he error of {about}: {', '.join(told)}"
+    about = f"partial run, {about}" if frame["is_partial"] else about
+    return f"{about[0].upper()}{about[1:]}: error ~ {', '.join(told)}"

@@ -22,7 +22,7 @@ FIT_LOOKS = MappingProxyType(
     {
         "dense": ("dense", "circle", "● dense", "dense"),
         "radix": ("radix", "diamond", "◆ RadiX", "RadiX"),
-        "narrow": ("dense", "square", "■ narrow", "narrow dense"),
+        "narrow": ("dense", "square", "■ narrow", "narrow"),
     }
 )
 _GUIDES = {"N⁻¹ᐟ²": -0.5, "N⁻¹": -1.0}
@@ -166,7 +166,7 @@ def expressive_ranges(view: ExpressiveView) -> dict[str, tuple[float, float]]:
     ]
     errors = np.concatenate(parts)
     errors = errors[np.isfinite(errors) & (errors > 0)]
-    heights = (0.8 * errors.min(), 1.6 * errors.max()) if errors.size else (0.01, 0.3)
+    heights = (0.8 * errors.min(), 2.2 * errors.max()) if errors.size else (0.01, 0.3)
     return {"xaxis": (1.8, 13.0), "xaxis2": (110.0, 4000.0), "yaxis": heights}
 
 

@@ -28,7 +28,7 @@ def test_curves_slopes_and_title_are_those_of_the_stored_fits(opened, measure, p
     fits = best_fits(stored, key, over)
     laws = {row["net"]: row for row in power_laws(stored) if (row["measure"], row["over"]) == (key, over)}
     title = explorer.figure.layout.title.text.replace("<br>", " ")
-    assert f"he error of {pool} of four functions: " in title
+    assert f"{pool[1:]} of four functions: error ~ N^" in title
     for net in NETS:
         curve = explorer.data["curves"][net]
         np.testing.assert_allclose(curve.middle, np.exp(np.log(fits[net].errors).mean(axis=0)))
@@ -43,7 +43,7 @@ def test_one_function_may_be_asked_for(opened):
     np.testing.assert_allclose(
         explorer.data["curves"]["radix"].middle, np.exp(np.log(fits["radix"].errors).mean(axis=0))
     )
-    assert "of functions waves 8: " in explorer.figure.layout.title.text.replace("<br>", " ")
+    assert "unctions waves 8: error ~ N^" in explorer.figure.layout.title.text.replace("<br>", " ")
 
 
 def test_the_live_fits_end_below_where_they_began_and_say_how_far_off_they_are(opened):
@@ -65,7 +65,7 @@ def test_a_partial_run_says_so_and_one_that_is_missing_is_told(opened, forget, t
     beside = {key: value for key, value in whole.sidecar.items() if key not in ("rows", "sha256")}
     save_result("expressive_fits", whole.columns, beside | {"status": "partial"}, folder=tmp_path)
     monkeypatch.setattr("nbkit.results.results_folder", lambda: tmp_path)
-    assert opened(ExpressiveExplorer, steps=100).figure.layout.title.text.startswith("Partial run, the error")
+    assert opened(ExpressiveExplorer, steps=100).figure.layout.title.text.startswith("Partial run, the worst of four")
     (tmp_path / "expressive_fits.csv").unlink()
     room._stored.cache_clear(), room._found.cache_clear()
     explorer = ExpressiveExplorer(steps=100)

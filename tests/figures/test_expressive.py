@@ -71,7 +71,7 @@ def test_pictures_have_the_first_coordinate_across_and_share_a_scale():
     assert [trace.zmax for trace in pictures] == pytest.approx([0.5, 0.2, 0.2, 0.2])
     assert all(trace.zmin == -trace.zmax for trace in pictures)
     titles = [note.text for note in expressive_figure(view()).layout.annotations]
-    assert titles == ["function f", "dense: 0.2", "RadiX: 0.1", "narrow dense: 0.05"]
+    assert titles == ["function f", "dense: 0.2", "RadiX: 0.1", "narrow: 0.05"]
 
 
 def test_what_is_absent_is_empty_and_the_number_of_traces_stays():

@@ -58,6 +58,7 @@ _HOME = {
     "PhaseExplorer": "phases",
     "ExpressiveExplorer": "expressive",
     "ConvTablesExplorer": "conv_tables",
+    "LabExplorer": "lab",
     "DrawnReport": "report",
     "ReportExplorer": "report",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import textwrap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,20 +12,19 @@ from nbkit.errors import NbkitError
 from nbkit.figures.arrays import as_array, as_matrix, encode_png, is_binary, png_address
 from nbkit.figures.template import (
     MAGNITUDE,
-    TITLE_LINE_PX,
     dress,
     family_colour,
     palette,
     translucent,
-    wrapped_title,
 )
 
-__all__ = ["LabAxes", "LabSide", "lab_figure", "lab_layout", "lab_ranges", "lab_title", "lab_traces"]
+__all__ = ["LabAxes", "LabSide", "lab_figure", "lab_layout", "lab_ranges", "lab_title", "lab_top", "lab_traces"]
 
 _SIDES = ("A", "B")
 _DOMAINS = ([0.0, 0.475], [0.525, 1.0])
 _CURVES, _PICTURES = 0.42, 0.5  # of the height: where curves end, and matrices begin above them
-_LINES, _HEADING_PX = 5, 52  # lines of a title that have room: the question, and its answer; above each panel
+_TITLE_PX, _LINE = 13.5, 64  # of a title: size, and characters a line
+_LINES, _HEADING_PX = 5, 52  # lines of a title that always have room; above each panel
 _FEW = 24  # points, up to which each has a marker
 _SHARP_PX = 512  # a browser blurs what it enlarges
 _ROOM = 0.05  # of the axes' length beyond what is drawn
@@ -104,27 +103,30 @@ def lab_figure(a: LabSide, b: LabSide, axes: LabAxes, *, title: str = "", height
     for trace, values in zip(figure.data, lab_traces(a, b, axes), strict=True):
         trace.update(values)
     dress(figure, "", height=height, hovermode="closest")
-    figure.update_layout(margin={"t": 20 + TITLE_LINE_PX * _LINES + _HEADING_PX, "l": 64, "r": 16})
     figure.update_layout(title=lab_title("", title, height=height))
+    figure.update_layout(margin={"t": lab_top(figure.layout.title.text), "l": 64, "r": 16})
     figure.update_layout(
         xaxis={"domain": _DOMAINS[0]},
         xaxis2={"domain": _DOMAINS[1], "anchor": "y2", "matches": "x"},
         yaxis2={"anchor": "x2", "matches": "y", "showticklabels": False},
     )
     figure.update_layout(**lab_layout(a, b, axes))
-    for axis, ends in zip("xy", lab_ranges(a, b, axes), strict=True):
-        is_log = getattr(axes, f"log_{axis}")
-        shown = [*map(math.log10, ends)] if is_log else ends
-        figure.layout[f"{axis}axis"].range = figure.layout[f"{axis}axis2"].range = shown
+    for axis, ends in ({"x": (0, 1), "y": (0, 1)} | lab_ranges(a, b, axes)).items():
+        figure.layout[f"{axis}axis"].range = figure.layout[f"{axis}axis2"].range = ends
     return figure
 
 
-def lab_title(question: str, sentence: str, *, height: int) -> dict[str, object]:
-    """The title of `lab_figure`: the question in bold, its answer below, lines that fit, the first always in one place."""
-    lines = [f"<b>{line}</b>" for line in wrapped_title(question).split("<br>") if line]
-    lines += [line for line in wrapped_title(sentence).split("<br>") if line]
+def lab_title(question: str, answer: str, *, height: int) -> dict[str, object]:
+    """The title of `lab_figure`, for `layout.title`: the question in bold, its answer below, lines that fit."""
+    lines = [f"<b>{line}</b>" for line in textwrap.wrap(question, _LINE - 4)] + textwrap.wrap(answer, _LINE)
     # plotly lifts a title by a fifth of each line that it adds
-    return {"text": "<br>".join(lines), "y": 1 - (16 + 4 * max(0, len(lines) - 1)) / height}
+    y = 1 - (14 + 4 * max(0, len(lines) - 1)) / height
+    return {"text": "<br>".join(lines), "y": y, "font": {"size": _TITLE_PX}}
+
+
+def lab_top(title: str, top: float = 0.0) -> float:
+    """The upper margin, in px, that holds such a title's text; at least as much as there was, `top`."""
+    return max(top, 20 + _TITLE_PX * 1.3 * max(_LINES, title.count("<br>") + 1) + _HEADING_PX)
 
 
 def lab_traces(a: LabSide, b: LabSide, axes: LabAxes) -> list[dict[str, object]]:
@@ -150,12 +152,13 @@ def lab_traces(a: LabSide, b: LabSide, axes: LabAxes) -> list[dict[str, object]]
     return traces
 
 
-def lab_ranges(a: LabSide, b: LabSide, axes: LabAxes) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The ends of the shared x and y axis, in data units, with a little room."""
+def lab_ranges(a: LabSide, b: LabSide, axes: LabAxes) -> dict[str, tuple[float, float]]:
+    """The ends of the shared axes x and y, in their units (log10 on a log axis), with a little room; none of an empty one."""
     drawn = [_points(side, axes) for side in (a, b)]
     xs = np.concatenate([points["x"] for points in drawn])
     ys = np.concatenate([points[part] for points in drawn for part in _PARTS])
-    return _ends(xs, log=axes.log_x), _ends(ys[np.isfinite(ys)], log=axes.log_y)
+    drawn = {"x": (xs, axes.log_x), "y": (ys[np.isfinite(ys)], axes.log_y)}
+    return {axis: _ends(np.log10(values) if log else values) for axis, (values, log) in drawn.items() if values.size}
 
 
 def lab_layout(a: LabSide, b: LabSide, axes: LabAxes) -> dict[str, object]:
@@ -237,10 +240,7 @@ def _points(side: LabSide, axes: LabAxes) -> dict[str, np.ndarray]:
     return points
 
 
-def _ends(values: np.ndarray, *, log: bool) -> tuple[float, float]:
-    if not values.size:
-        return (0.1, 1.0) if log else (0.0, 1.0)
-    values = np.log10(values) if log else values
+def _ends(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     room = _ROOM * (high - low) if high - low > 1e-9 * max(1.0, abs(high)) else 0.5
-    return (10.0 ** (low - room), 10.0 ** (high + room)) if log else (low - room, high + room)
+    return low - room, high + room

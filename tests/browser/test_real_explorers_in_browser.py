@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .lab import Notebook, write_notebook
-from .test_every_notebook import SHOW_CELL, await_rest, move
+from .test_every_notebook import SHOW_CELL, STOP, await_rest, await_still, move
 
 # name -> the slider that is timed
 SLIDERS = {
@@ -57,6 +57,7 @@ SLIDERS = {
     "Speed": "width n",
     "ConvTables": "density",
     "Pruning": "seed",
+    "Lab": "depth L",
     "Phase": "depth L",
     "Expressive": "depth N",
     "Report": "layer i",
@@ -82,6 +83,9 @@ RECORD = """() => { const note = () => requestAnimationFrame(() => window.painte
     const paper = CanvasRenderingContext2D.prototype, draw = paper.drawImage;
     paper.drawImage = function (...given) { note(); return draw.apply(this, given); };
     document.addEventListener('keydown', () => { window.pressed = Date.now(); window.painted = []; }, true); }"""
+OPEN = """async indexes => { const content = jupyterapp.shell.currentWidget.content;
+    await Promise.all(indexes.map(index => { content.activeCellIndex = index;
+        return jupyterapp.commands.execute('notebook:run-cell'); })); }"""
 PICTURE = "document.querySelector('[data-shown=\"%d\"] .js-plotly-plot')"
 # The place on the page of a point given in data units.
 PLACE = """([cell, x, y]) => { const gd = document.querySelector(`[data-shown="${cell}"] .js-plotly-plot`);
@@ -129,7 +133,7 @@ def show(desk):
         desk.python(f"{name.lower()}.reset(); " * is_open + stop + f"{name.lower()}.settle()")
         desk.evaluate(SHOW_CELL, index)
         desk.wait_for(f"{PICTURE % index}?._fullLayout?.xaxis", 30)
-        await_rest(desk, index)
+        (await_rest if to_its_end else await_still)(desk, index)
         title = json.dumps(ask(desk, f"{name.lower()}.figure.layout.title.text"))
         desk.wait_for(f"{PICTURE % index}._fullLayout.title.text === {title}", 30)  # a busy browser draws later
         return desk.page.locator(f'[data-shown="{index}"]')
@@ -242,6 +246,17 @@ def test_play_runs_through_the_values(desk, show):
     assert ask(desk, "(cone.settle(), cone.settings['depth'], len(cone.data['cone_sizes']))[1:]") == [8, 9]
 
 
+def test_every_explorer_opens_and_is_painted(desk):
+    """All that nobody has opened yet: the tests that follow time it, and nobody else may run beside them."""
+    desk.evaluate(OPEN, [index for index in CELLS.values() if not desk.outputs()[index]])
+    desk.python(STOP)
+    for index in CELLS.values():
+        desk.evaluate(SHOW_CELL, index)
+        desk.wait_for(f"{PICTURE % index}?._fullLayout?.xaxis", 30)
+    assert desk.page.locator(".nbkit-error").all_inner_texts() == []
+    assert desk.errors() == desk.page_errors == []
+
+
 @pytest.mark.calm
 @pytest.mark.parametrize("name", SLIDERS)
 def test_an_explorer_paints_soon_after_a_key(desk, show, capsys, name):
@@ -258,7 +273,7 @@ def test_an_explorer_paints_soon_after_a_key(desk, show, capsys, name):
     assert statistics.median(waits) < PAINTED_MS
 
 
-@pytest.mark.parametrize("name", SLIDERS)
+@pytest.mark.parametrize("name", OPENED)  # as all open by themselves their steps are timed in tests/explore
 def test_no_step_of_a_stream_is_long(desk, show, capsys, name):
     show(name, to_its_end=False)
     step = desk.python(f"explorer = {name.lower()}" + LONGEST_STEP)

@@ -28,7 +28,8 @@ def test_each_panel_has_its_own_curve_and_the_others_faint():
 def test_both_panels_share_one_scale_that_shows_every_part():
     figure = lab_figure(A, B, LINEAR)
     assert figure.layout.xaxis2.matches == "x" and figure.layout.yaxis2.matches == "y"
-    (left, right), (low, high) = lab_ranges(A, B, LINEAR)
+    ranges = lab_ranges(A, B, LINEAR)
+    (left, right), (low, high) = ranges["x"], ranges["y"]
     assert left < 0 and right > 3 and low < 0.5 and high > 27
     assert figure.layout.yaxis.range == figure.layout.yaxis2.range == (low, high)
 
@@ -44,8 +45,8 @@ def test_a_log_axis_leaves_out_what_is_not_above_0_and_keeps_the_band_open_below
     band, _, _, line = lab_traces(dying, B, LOG)[:4]
     assert np.isnan(line["y"][2]) and line["y"][:2].tolist() == [1, 0.5]
     assert (band["y"] > 0).all() and band["y"].min() <= 0.5 / 100
-    (_, _), (low, _) = lab_ranges(dying, B, LOG)
-    assert low > 0
+    low, high = lab_ranges(dying, B, LOG)["y"]
+    assert np.log10(0.5 / 1000) > low > -5 and 0 < high < 1
 
 
 def test_matrices_stand_above_the_curves_on_one_scale():
@@ -76,6 +77,7 @@ def test_0_and_1_are_ink_and_need_no_scale():
 def test_a_side_that_is_not_there_yet_leaves_its_panel_empty():
     figure = lab_figure(A, LabSide("later", "sao"), LOG)
     assert len(figure.data) == 8 and not figure.data[7].x.size
+    assert lab_ranges(LabSide("later", "sao"), LabSide("later", "sao"), LOG) == {}
     assert [note.text for note in figure.layout.annotations] == ["<b>A · RadiX</b>", "<b>B · later</b>"]
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import nn
 
-from nbkit.device import random_generator
 from nbkit.errors import NbkitError
 from nbkit.measure import growth_through, line
 from nbkit.measure.curves import Trajectory
@@ -20,50 +16,44 @@ from nbkit.topology.tracing import Step
 __all__ = ["growth_report"]
 
 _EXACT_UNITS = 2048  # in all layers: of more, finding every breakpoint takes many seconds
-_POINTS = 200
+_TANGENTS, _CHORDS = 200, 1001
 _BENDING = "elementwise", "mixing", "pairs"
 _POOLING = "max_pool", "MaxPool", "adaptive_max_pool", "AdaptiveMaxPool"
 
 
-def growth_report(subject: Subject, seed: int | np.random.Generator | None) -> GrowthReport:
-    """The growth of the line between the first two different examples, or from the only one to a random point."""
-    curve, ends = _line(subject.points, seed)
-    with _slow_attention():
-        return _growth(subject, curve, ends)
+def growth_report(subject: Subject, generator: np.random.Generator) -> GrowthReport:
+    """The growth of the line between the first two different examples, or from the only one to a random point.
 
+    By the first way that the network admits: exactly, by tangents, by chords.
 
-def _growth(subject: Subject, curve: Trajectory, ends: str) -> GrowthReport:
+    Raises:
+        NbkitError: none does.
+    """
+    curve, ends = _line(subject.points, generator)
     net = nn.Sequential(nn.Unflatten(1, subject.points.shape[1:]), subject.bare)
-    method = "exact" if _n_units(subject) <= _EXACT_UNITS else "tangent"
-    try:
-        found = growth_through(net, curve, method=method, n_points=None if method == "exact" else _POINTS)
-    except NbkitError:
-        if method == "tangent":
-            raise
-        method = "tangent"
-        found = growth_through(net, curve, n_points=_POINTS)
-    names = _names(subject, found.depth)
-    return GrowthReport(names, found.length[0], found.factor[0], method, found.n_pieces[0], ends)
+    ways = {"exact": None, "tangent": _TANGENTS, "chords": _CHORDS}
+    if _n_units(subject) > _EXACT_UNITS:
+        del ways["exact"]
+    for method, n_points in ways.items():
+        try:
+            found = growth_through(net, curve, method=method, n_points=n_points)
+        except NbkitError:
+            if method == "chords":
+                raise
+        else:
+            break
+    return GrowthReport(_names(subject, found.depth), found.length[0], found.factor[0], method, found.n_pieces[0], ends)
 
 
-@contextlib.contextmanager
-def _slow_attention() -> Iterator[None]:
-    """The quick attention of torch has no tangents."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
-
-
-def _line(points: torch.Tensor, seed: int | np.random.Generator | None) -> tuple[Trajectory, str]:
+def _line(points: torch.Tensor, generator: np.random.Generator) -> tuple[Trajectory, str]:
     rows = points.flatten(1).double().cpu()
     other = next((row for row in rows[1:] if not torch.equal(row, rows[0])), None)
     if other is not None:
         return line(rows[0], other), "two of the examples"
-    drawn = torch.from_numpy(random_generator(seed, who="report").standard_normal(rows.shape[1]))
+    drawn = torch.from_numpy(generator.standard_normal(rows.shape[1]))
     length = torch.linalg.vector_norm(rows[0])
+    if len(drawn) == 1:  # of the two points of that norm not the example itself
+        drawn = -rows[0] if length > 0 else torch.ones_like(drawn)
     drawn *= (length if length > 0 else 1.0) / torch.linalg.vector_norm(drawn)
     return line(rows[0], drawn), "the example and a random point of its norm" if length > 0 else "0 and a random point"
 

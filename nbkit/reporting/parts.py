@@ -110,7 +110,7 @@ class GrowthReport:
         names: where lengths are taken: "input", behind each nonlinear layer, and the output.
         lengths: float64 (n + 1,), input first.
         factor: float64 (n,), mean over the pieces of the line of |dz'| / |dz|; NaN where all pieces are dead.
-        method: "exact" (every breakpoint is found) or "tangent" (at n_pieces points of the line).
+        method: "exact" (every breakpoint is found), "tangent" (at n_pieces points of the line) or "chords" (from below).
         n_pieces: pieces.
         ends: between which points the line runs, in words.
     """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from nbkit.device import random_generator
 from nbkit.errors import NbkitError
 from nbkit.reporting import tables
 from nbkit.reporting.lines import growth_report
@@ -49,7 +50,7 @@ class Report:
         seed: int | np.random.Generator | None = 0,
     ) -> None:
         self.threshold = check_threshold("report", threshold)
-        self._seed = seed
+        self._seed = random_generator(seed, who="report")
         self._subject = Subject.of(module, x)
         self.name, self.n_parameters = self._subject.name, self._subject.n_parameters
         self._found: dict[str, object] = {}
@@ -159,7 +160,7 @@ class Report:
             why = str(error).partition(": ")[2] or str(error)
         except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:  # of the module's own code
             why = f"the module says: {str(error).strip() or type(error).__name__}"
-        self._unclear.append((name, why))
+        self._unclear.append((name, why.splitlines()[0]))
         return None
 
     def _wires_of(self, module: nn.Module) -> Layer:
@@ -174,7 +175,10 @@ class Report:
             yield done, len(layers)
         steps = self._subject.steps
         if steps is not None:
-            self._nodes = self._try("reach", lambda: wired("report", steps, self.threshold, layer_of=self._wires_of))
+            points = self._subject.points
+            n_in = points.shape[1] if layers[0][1].weight.ndim > 2 and points.ndim > 2 else None
+            make = partial(wired, "report", steps, layer_of=self._wires_of, n_in=n_in)
+            self._nodes = self._try("reach", make)
             for step in steps:
                 if step.kind == "mixing":
                     why = f"{step.what} joins all features without wires of its own; wires and reach leave that out"
@@ -192,8 +196,7 @@ class Report:
     def _make_spectra(self) -> _Progress:
         layers, sizes, found = self._subject.layers, self._subject.sizes, []
         for done, (name, module) in enumerate(layers, start=1):
-            make = lambda: layer_spectrum(name, module, sizes.get(module, ()))  # noqa: B023, E731 (called at once)
-            spectrum = self._try(name, make)
+            spectrum = self._try(name, partial(layer_spectrum, name, module, sizes.get(module, ())))
             found += [] if spectrum is None else [spectrum]
             yield done, len(layers)
         return tuple(found)

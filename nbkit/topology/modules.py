@@ -74,7 +74,14 @@ def from_module(module: nn.Module, threshold: float = 0.0) -> Topology:
     return Topology(layers)
 
 
-def wired(who: str, steps: Sequence[Step], threshold: float = 0.0, *, layer_of: Callable | None = None) -> list[Wired]:
+def wired(
+    who: str,
+    steps: Sequence[Step],
+    threshold: float = 0.0,
+    *,
+    layer_of: Callable | None = None,
+    n_in: int | None = None,
+) -> list[Wired]:
     """The wires between the steps of a module, from its input on.
 
     Args:
@@ -82,6 +89,7 @@ def wired(who: str, steps: Sequence[Step], threshold: float = 0.0, *, layer_of: 
         steps: of `traced`.
         threshold: as `from_module`.
         layer_of: the wires of a linear module; default `wires_of`.
+        n_in: nodes of the module's input; default what its first layer takes.
 
     Raises:
         NbkitError: no linear step, an unsupported one, or widths that do not fit.
@@ -96,7 +104,7 @@ def wired(who: str, steps: Sequence[Step], threshold: float = 0.0, *, layer_of: 
             f"{who}: the wires of every step must be known, got {unknown.name} ({unknown.what}). "
             "Give the parts before and behind it on their own."
         )
-    found = [Wired(steps[0], _input_width(steps, layer_of), (), ())]
+    found = [Wired(steps[0], n_in or _input_width(steps, layer_of), (), ())]
     is_flat = [False]  # whether a step's nodes were reshaped since they came about
     for step in steps[1:]:
         before = [found[i] for i in step.inputs]

@@ -14,6 +14,10 @@ SHOW_CELL = """index => { const content = jupyterapp.shell.currentWidget.content
 CELLS_WITH_WIDGETS = """() => Array.from(jupyterapp.shell.currentWidget.content.model.cells)
     .flatMap((cell, index) => cell.type === 'code' && cell.outputs.toJSON().some(
         output => output.data?.['application/vnd.jupyter.widget-view+json']) ? [index] : [])"""
+# What the kernel was given, and what each code cell shows of it.
+SOURCES = "import json; print(json.dumps(get_ipython().history_manager.input_hist_raw[1:]))"
+OUTPUTS = """() => Array.from(jupyterapp.shell.currentWidget.content.model.cells)
+    .filter(cell => cell.type === 'code').map(cell => cell.outputs.toJSON())"""
 PAINTED = """(() => { const cell = document.querySelector('[data-shown="%d"]');
     const explorers = [...cell.querySelectorAll('.nbkit-explorer')];
     const pictures = root => [...root.querySelectorAll('.js-plotly-plot, canvas')];
@@ -41,8 +45,13 @@ def move(notebook, handle) -> None:
 
 
 def await_rest(notebook, index: int, at_most_s: float = 60) -> None:
-    """Wait until the status lines of a cell have not changed for half a second, or as long as is said."""
+    """Wait until the kernel is idle and the status lines of a cell have come to rest."""
     notebook.wait_idle()
+    await_still(notebook, index, at_most_s)
+
+
+def await_still(notebook, index: int, at_most_s: float = 60) -> None:
+    """Wait until the status lines of a cell have not changed for half a second, or as long as is said."""
     notebook.evaluate("() => { window.__status = null; window.__since = 0; window.__began = performance.now(); }")
     notebook.wait_for(
         f"""(() => {{ const now = {STATUS % index};
@@ -54,9 +63,13 @@ def await_rest(notebook, index: int, at_most_s: float = 60) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_explorer_paints_and_every_slider_moves(open_notebook, path):
+def test_every_explorer_paints_and_every_slider_moves(open_notebook, leave_outputs, path):
     notebook = open_notebook(f"notebooks/{path.name}")
     notebook.run_all()
+    sources, outputs = notebook.python(SOURCES), notebook.evaluate(OUTPUTS)
+    if len(sources) == len(outputs):  # behind an error they stand as they were stored
+        cells = zip(sources, outputs, strict=True)
+        leave_outputs(path, [{"source": source, "outputs": output} for source, output in cells])
     assert notebook.errors() == []
     cells = notebook.evaluate(CELLS_WITH_WIDGETS)
     assert cells, "no explorer is on show"

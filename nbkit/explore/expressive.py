@@ -60,6 +60,7 @@ class ExpressiveExplorer(Explorer):
 
     def build(self) -> None:
         self.figure = self.figure_widget(expressive_figure(ExpressiveView(), height=self.height))
+        self._drawn: list[dict[str, object]] = [{}] * len(self.figure.data)
 
     def stream(
         self, *, measure: str, pool: str, target: str, depth: int, seed: int, steps: int
@@ -77,7 +78,10 @@ class ExpressiveExplorer(Explorer):
     def draw(self, frame: dict) -> None:
         view = ExpressiveView(**{name: frame[name] for name in ("curves", "live", "target", "gaps")})
         shown = {axis: self.grow(axis, *ends) for axis, ends in expressive_ranges(view).items()}
-        self.figure.redraw(expressive_traces(view, shown=shown))
+        traces = expressive_traces(view, shown=shown)
+        # the browser draws a trace that is written anew, though it be as it was: in training only stars and pictures change
+        self.figure.redraw([{} if _is_same(*pair) else pair[0] for pair in zip(traces, self._drawn, strict=True)])
+        self._drawn = traces
         for note, text in zip(self.figure.layout.annotations, expressive_titles(view), strict=True):
             note.text = text
         self.figure.retitle(_title(frame))
@@ -171,6 +175,10 @@ def _curve(fits: BestFits) -> ErrorCurve:
 def _ratio(fits: BestFits, dense: BestFits) -> float:
     """Error over the dense one's, geometric mean over depths and seeds."""
     return float(np.exp((np.log(fits.errors) - np.log(dense.errors)).mean()))
+
+
+def _is_same(values: dict[str, object], before: dict[str, object]) -> bool:
+    return values.keys() == before.keys() and all(np.array_equal(values[name], before[name]) for name in values)
 
 
 def _title(frame: dict) -> str:

@@ -24,12 +24,12 @@ from nbkit.results import save_result, sidecar
 from nbkit.runs.cells import Cells
 from nbkit.runs.lipschitz import Target, lipschitz_target
 from nbkit.runs.power_laws import power_laws
-from nbkit.topology import Topology, radix_net
-from nbkit.topology.kronecker import dense_layer
+from nbkit.topology import Topology, dense_layer, radix_net
 from nbkit.weights import Gaussian, Uniform
 
 __all__ = [
-    "EARLY", "NETS", "Settings", "born", "fit_cell", "fit_stream", "grid_errors", "run_expressive", "samples", "wires",
+    "EARLY", "NETS", "Settings", "born", "fit_cell", "fit_stream", "grid_errors", "n_parameters", "run_expressive",
+    "samples", "wires",
 ]  # fmt: skip
 
 COMMAND = "python -m nbkit run expressive"

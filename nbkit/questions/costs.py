@@ -57,7 +57,8 @@ def measure_compression(configuration: Configuration) -> Iterator[Measured]:
     away).
     """
     own, is_radial = _deep(configuration), configuration.activation == "radial"
-    yield from prepared("compression", own, np.array([own.degree / own.width]))
+    for frame in prepared("compression", own, np.array([own.degree / own.width])):
+        yield replace(frame, configuration=configuration)
     each = [own]
     if own.wires not in ("dense", DECAYED):
         settings = {field.name: getattr(own, field.name) for field in fields(own)}
@@ -87,7 +88,8 @@ def measure_budget(configuration: Configuration) -> Iterator[Measured]:
     with `qr_` before them; and `density`.
     """
     own = _deep(configuration)
-    yield from prepared("budget", own, layers := np.arange(1.0, own.depth + 1))
+    for frame in prepared("budget", own, layers := np.arange(1.0, own.depth + 1)):
+        yield replace(frame, configuration=configuration)
     wires, found = funnel(own), costs(own)
     dense = np.array([(layer.n_in + 1) * layer.n_out for layer in wires], dtype=float)
     sparse = np.array([layer.n_edges + layer.n_out for layer in wires], dtype=float)

@@ -13,8 +13,7 @@ from nbkit.measure import (
     growth_through,
     random_line,
 )
-from nbkit.nets import RADIAL_FUNCTIONS
-from nbkit.questions.configuration import DECAYED, RADIAL, Configuration
+from nbkit.questions.configuration import DECAYED, Configuration
 from nbkit.questions.measured import Measured, each_network, prepared
 from nbkit.questions.training import STRENGTHS
 
@@ -38,18 +37,20 @@ def measure_growth(configuration: Configuration) -> Iterator[Measured]:
     own, depths = configuration, np.arange(configuration.depth + 1.0)
     yield from prepared("growth", own, depths, _rms_growth(own))
     more = _under_decay(own) if own.wires == DECAYED else {}
-    logs, radial = [], []
+    logs, radial, latest = [], [], None
     for number, network in each_network(own):
         if network is not None:
             curve = random_line(network[0].in_features, seed=number)
             logs.append(_log_lengths(network, curve))
             if own.activation == "radial":
                 radial.append(radial_lengths(curve, own.gain, own.depth))
-        yield _grown(own, depths, np.stack(logs), np.mean(radial, axis=0) if radial else _rms_growth(own), more)
+            theory = np.mean(radial, axis=0) if radial else _rms_growth(own)
+            latest = _grown(own, depths, np.stack(logs), theory, more)
+        yield latest
 
 
 def radial_lengths(curve: Trajectory, gain: float, depth: int) -> np.ndarray:
-    """The length of a curve behind each layer z -> h(|W z|) W z / |W z| of orthogonal W times the gain, over its own.
+    """The length of a curve behind each layer z -> h(gain |z|) W z / |z| of orthogonal W and the sigmoid h, over its own.
 
     Such layers rotate and rescale, so the network is a rotation of x -> H(|x|) x / |x| with H = h(gain h(... gain |x|)),
     whatever the wires: of a velocity the part along x is multiplied by H'(|x|), the rest by H(|x|) / |x|.
@@ -70,11 +71,8 @@ def radial_lengths(curve: Trajectory, gain: float, depth: int) -> np.ndarray:
     image, slope, lengths = radius, torch.ones_like(radius), []
     for _ in range(depth + 1):
         lengths.append(float(torch.sqrt((slope * along) ** 2 + (image / radius) ** 2 * across).mean()))
-        inner = (gain * image).requires_grad_()
-        with torch.enable_grad():
-            outer = RADIAL_FUNCTIONS[RADIAL](inner)
-        slope = slope * gain * torch.autograd.grad(outer.sum(), inner)[0]
-        image = outer.detach()
+        image = torch.sigmoid(gain * image)
+        slope = slope * gain * image * (1 - image)
     return np.array(lengths) / lengths[0]
 
 

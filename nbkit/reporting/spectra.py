@@ -75,21 +75,20 @@ def _values(module: nn.Module, size: tuple[int, ...]) -> tuple[torch.Tensor, str
     if kernel.ndim == 3:
         kernel, size = kernel[:, :, None], (1, *size)
         strides, spread = (1, strides[0]), (1, _pair(spread)[0])
-    notes = [] if _is_circular(module) or all(n == 1 for n in kernel.shape[2:]) else [_CIRCULAR]
     if isinstance(module, TRANSPOSED):  # the transpose of a convolution of the images that it gives
         kernel, size = kernel.transpose(0, 1), tuple(n * s for n, s in zip(size, strides, strict=True))
     elif getattr(module, "strided", "skip") == "unshuffle" or isinstance(module, SkewConv2d):
         size, strides = tuple(n // s for n, s in zip(size, strides, strict=True)), (1, 1)
+    spread = tuple(n // k for n, k in zip(size, kernel.shape[2:], strict=True)) if spread == "eco" else _pair(spread)
+    notes = [] if _has_no_edges(module, kernel, strides, spread) else [_CIRCULAR]
     if isinstance(module, SkewConv2d):
         return _exponential_values(module, size), ", ".join(notes)
-    if spread == "eco":
-        spread = tuple(n // k for n, k in zip(size, kernel.shape[2:], strict=True))
     if strides == (1, 1):
-        return conv_singular_values(kernel, size, dilation=_pair(spread)), ", ".join(notes)
+        return conv_singular_values(kernel, size, dilation=spread), ", ".join(notes)
     whole = tuple(-(-n // s) * s for n, s in zip(size, strides, strict=True))
     if whole != size:
         notes.append(f"of images of {' x '.join(map(str, whole))}, which the stride divides")
-    return strided_singular_values(kernel, whole, strides, _pair(spread)), ", ".join(notes)
+    return strided_singular_values(kernel, whole, strides, spread), ", ".join(notes)
 
 
 def strided_singular_values(
@@ -120,8 +119,13 @@ def _exponential_values(module: SkewConv2d, size: tuple[int, int]) -> torch.Tens
     return torch.linalg.svdvals(matrices).flatten().sort(descending=True).values
 
 
-def _is_circular(module: nn.Module) -> bool:
-    return "circular" in (getattr(module, "padding", None), getattr(module, "padding_mode", None))
+def _has_no_edges(module: nn.Module, kernel: torch.Tensor, strides: tuple[int, int], spread: tuple[int, int]) -> bool:
+    """Whether nothing is assumed: the image is padded around its edges, or no tap reaches beyond its own pixels."""
+    if "circular" in (getattr(module, "padding", None), getattr(module, "padding_mode", None)):
+        return True
+    reach = [(n - 1) * d + 1 for n, d in zip(kernel.shape[2:], spread, strict=True)]
+    is_padded = isinstance(module.padding, str) or any(_pair(module.padding))
+    return all(n <= s for n, s in zip(reach, strides, strict=True)) and (not is_padded or reach == [1, 1])
 
 
 def _pair(value: object) -> tuple[int, int]:

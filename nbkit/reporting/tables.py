@@ -17,7 +17,7 @@ from nbkit.errors import NbkitError, show
 from nbkit.topology import Layer
 
 if TYPE_CHECKING:
-    from nbkit.reporting.report import Report
+    from nbkit.reporting.whole import Report
 
 __all__ = ["as_csv", "as_dict", "as_html", "as_text"]
 

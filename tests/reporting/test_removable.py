@@ -1,0 +1,124 @@
+"""What a report says could be removed is removed, and the rest counted and compared."""
+
+import pytest
+import torch
+from torch import nn
+
+from nbkit.nets import RadialNet, SparseLinear, SparseSequential
+from nbkit.reporting import Removable, report
+from tests.reporting.networks import Residual, mlp, sparse_mlp
+
+
+def row(net: nn.Module, what: str, *shape: int, **options) -> Removable:
+    found = [each for each in report(net, torch.randn(2, *shape), **options).removable if each.what == what]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def without_dead_units(net: nn.Sequential, x: torch.Tensor) -> nn.Sequential:
+    """The chain with constants moved into the next biases, and units left out that nothing or nobody hears."""
+    net = nn.Sequential(*(module for module in net)).double()
+    linear = list(net[::2])
+    masks = [(module.weight != 0).double() for module in linear]
+    reached = [torch.ones(masks[0].shape[1])]
+    for mask in masks:
+        reached.append((mask @ reached[-1].double() > 0).double())
+    heard = [torch.ones(masks[-1].shape[0]).double()]
+    for mask in masks[::-1]:
+        heard.append((mask.T @ heard[-1] > 0).double())
+    alive = [(r.bool() & h.bool()) for r, h in zip(reached, heard[::-1], strict=True)]
+    alive[0], alive[-1] = (torch.ones_like(each) for each in (alive[0], alive[-1]))
+    modules, constants = [], torch.zeros(masks[0].shape[1]).double()
+    for module, before, behind in zip(linear, alive, alive[1:], strict=False):
+        smaller = nn.Linear(int(before.sum()), int(behind.sum())).double()
+        shift = module.bias + module.weight[:, ~before] @ constants[~before]
+        smaller.weight.data, smaller.bias.data = module.weight[behind][:, before], shift[behind]
+        constants = torch.relu(shift)
+        modules += [smaller, nn.ReLU()]
+    return nn.Sequential(*modules[:-1])
+
+
+def test_dead_units_go_and_the_function_stays():
+    net = sparse_mlp(6, 9, 9, 9, 4)
+    found = row(net, "dead units", 6)
+    x = torch.randn(50, 6, dtype=torch.float64)
+    smaller = without_dead_units(net, x)
+    assert torch.allclose(smaller(x), net.double()(x), atol=1e-12)
+    n_after = sum(values.numel() for values in smaller.parameters())
+    assert found == Removable("dead units", found.n_before, n_after, True, "constants move into the next biases")
+    assert found.n_after < found.n_before == sum(values.numel() for values in net.parameters())
+
+
+def test_above_a_threshold_dead_units_are_a_loss():
+    assert not row(mlp(4, 6, 2), "dead units", 4, threshold=0.3).lossless
+
+
+def test_of_sparse_layers_only_the_weights_that_are_there_are_counted():
+    dense = sparse_mlp(6, 9, 4)
+    net = SparseSequential(
+        *(SparseLinear.from_dense(m.weight.detach(), m.bias) if i % 2 == 0 else m for i, m in enumerate(dense))
+    )
+    masks = [module.layer.mask() for module in net[::2]]
+    alive = masks[0].any(dim=1) & masks[1].any(dim=0)
+    n_gone = int(masks[0][~alive].sum() + masks[1][:, ~alive].sum()) + int((~alive).sum())
+    found = row(net, "dead units", 6)
+    assert n_gone and found.n_before - found.n_after == n_gone
+
+
+@pytest.mark.parametrize(
+    "net", [Residual(), nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3))]
+)
+def test_constants_stay_where_they_cannot_move(net):
+    shape = (6,) if isinstance(net, Residual) else (6, 8, 8)
+    if len(shape) == 3:
+        net[0].weight.data[0] = 0  # constant, but its edge is seen as zeros by nobody; it stays
+        net[2].weight.data[:, 1] = 0  # heard by nobody: it goes
+    found = row(net, "dead units", *shape)
+    assert found.how == "units that reach no output; constants stay"
+    if len(shape) == 3:
+        assert found.n_before - found.n_after == 6 * 9 + 1 + 4 * 9
+
+
+def test_normalisations_go_with_their_units():
+    net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3))
+    net[3].weight.data[:, 2] = 0
+    found = row(net, "dead units", 4)
+    assert found.n_before - found.n_after == 4 + 1 + 2 + 3
+
+
+def test_zeros_that_are_stored_are_no_loss_small_weights_are():
+    net = mlp(4, 6, 2)
+    net[0].weight.data[:2] = 0
+    n_small = sum(int((m.weight.abs() <= 1e-3 * m.weight.abs().max()).sum()) for m in net[::2])
+    found = row(net, "small weights", 4)
+    assert (found.n_before - found.n_after, found.lossless) == (n_small, True) and n_small >= 8
+    net[0].weight.data[0, 0] = 1e-6
+    assert not row(net, "small weights", 4).lossless
+
+
+def test_low_ranks_are_factored_where_that_saves():
+    net = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 3)).double()
+    net[0].weight.data = torch.randn(30, 4, dtype=torch.float64) @ torch.randn(4, 20, dtype=torch.float64)
+    found = row(net, "layers of low rank", 20)
+    assert (found.n_before - found.n_after, found.lossless) == (600 - 4 * 50, True)
+    net[0].weight.data += 1e-5 * torch.randn(30, 20, dtype=torch.float64)
+    found = row(net, "layers of low rank", 20)
+    assert (found.n_before - found.n_after, found.lossless) == (600 - 4 * 50, False)
+
+
+def test_a_kernel_of_low_rank_is_two_convolutions():
+    net = nn.Conv2d(8, 16, 3).double()
+    net.weight.data = (torch.randn(16, 2).double() @ torch.randn(2, 72).double()).view(16, 8, 3, 3)
+    found = row(net, "layers of low rank", 8, 6, 6)
+    first, second = nn.Conv2d(8, 2, 3, bias=False), nn.Conv2d(2, 16, 1)
+    n_factors = first.weight.numel() + second.weight.numel()
+    assert found.n_before - found.n_after == net.weight.numel() - n_factors
+
+
+def test_radial_networks_lose_their_axes_and_others_are_told_why_not():
+    found = row(RadialNet((2, 16, 16, 1), "squash"), "axes of radial layers", 2)
+    assert (found.n_after, found.lossless) == (2 * 3 + 3 + 3 * 4 + 4 + 4 + 1, True)
+    mixed = nn.Sequential(*RadialNet((2, 4, 4, 1), "squash"), nn.Tanh()).double()
+    unclear = dict(report(mixed, torch.randn(2, 2)).not_covered)
+    assert "axes of radial layers" in unclear and row(mixed, "axes of radial layers", 2) is None
+    assert row(mlp(2, 4, 1), "axes of radial layers", 2) is None

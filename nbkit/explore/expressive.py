@@ -60,7 +60,7 @@ class ExpressiveExplorer(Explorer):
 
     def build(self) -> None:
         self.figure = self.figure_widget(expressive_figure(ExpressiveView(), height=self.height))
-        self._drawn: list[dict[str, object]] = [{}] * len(self.figure.data)
+        self._drawn: list[dict[str, object]] = [{}] * len(expressive_traces(ExpressiveView()))
 
     def stream(
         self, *, measure: str, pool: str, target: str, depth: int, seed: int, steps: int

@@ -98,13 +98,16 @@ def _expands(m: Measured) -> str:
 
 
 def tell_compressed(a: Measured, b: Measured) -> str:
-    return f"{_qr(a)}; {_qr(b)}."
+    return _sentence(_qr(a), _qr(b))
 
 
 def _qr(m: Measured) -> str:
     own, n = m.configuration, m.numbers
     if own.activation != "radial":
-        return f"on {_wires(m)} QR takes nothing away, since {own.activation} activations do not commute with rotations"
+        return (
+            f"from the {n['before']:.0f} parameters on {_wires(m)} QR takes nothing, since {own.activation} activations do "
+            "not commute with rotations"
+        )
     return (
         f"on {_wires(m)} of density {n['density']:.3g} QR turns {n['before']:.0f} parameters into {n['after']:.0f}, and "
         f"pays above density {n['break_even']:.2g} ({n['break_even_all']:.2g} if zeros count, as in the paper)"
@@ -130,7 +133,7 @@ def _is_radial(m: Measured) -> bool:
 
 
 def tell_alive(a: Measured, b: Measured) -> str:
-    return f"{_left(a)}; {_left(b)}."
+    return _sentence(_left(a), _left(b))
 
 
 def _left(m: Measured) -> str:
@@ -164,7 +167,7 @@ def _factor(m: Measured) -> str:
 
 
 def tell_mask(a: Measured, b: Measured) -> str:
-    return f"{_kind(a)}; {_kind(b)}."
+    return _sentence(_kind(a), _kind(b))
 
 
 def _kind(m: Measured) -> str:
@@ -194,10 +197,8 @@ def _logs(m: Measured) -> str:
 
 def tell_account(a: Measured, b: Measured) -> str:
     n = a.numbers
-    return (
-        f"{_needs(a)}; {_needs(b)}; QR leaves a dense radial network of these widths {n['qr_parameters']:.0f} parameters and "
-        f"{n['qr_flops']:.0f} operations."
-    )
+    left = f"{n['qr_parameters']:.0f} parameters and {n['qr_flops']:.0f} operations"
+    return _sentence(_needs(a), _needs(b), f"QR leaves a dense radial network of these widths {left}")
 
 
 def _needs(m: Measured) -> str:
@@ -210,3 +211,7 @@ def _needs(m: Measured) -> str:
 
 def _wires(m: Measured) -> str:
     return m.configuration.wires
+
+
+def _sentence(*parts: str) -> str:
+    return f"{parts[0][0].upper()}{parts[0][1:]}; {'; '.join(parts[1:])}."

@@ -1,0 +1,105 @@
+"""The twelve questions: their settings go together at equal density, and their answers follow what is measured."""
+
+import math
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from nbkit.questions import MEASURES, QUESTIONS, Configuration, Question
+from nbkit.questions.configuration import DECAYED
+from nbkit.questions.measures import measure
+
+LIVE = [question for question in QUESTIONS if DECAYED not in (question.a.wires, question.b.wires)]
+
+
+def answered(question: Question, a: Configuration, b: Configuration) -> str:
+    return question.answer(measure(a, question.measure), measure(b, question.measure))
+
+
+def numbers(text: str) -> list[float]:
+    return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+def test_there_are_twelve_in_the_order_of_their_numbers_and_every_measure_but_reach_answers_one():
+    assert [question.number for question in QUESTIONS] == list(range(1, 13))
+    assert {question.measure for question in QUESTIONS} == set(MEASURES) - {"reach"}
+    assert all(question.title.endswith("?") for question in QUESTIONS)
+
+
+@pytest.mark.parametrize("question", LIVE, ids=lambda question: str(question.number))
+def test_both_sides_have_equal_density_width_and_depth(question):
+    a, b = question.a, question.b
+    assert (a.width, a.depth, a.gain) == (b.width, b.depth, b.gain)
+    assert a.density == b.density == Fraction(a.degree, a.width)
+
+
+@pytest.mark.parametrize("question", LIVE, ids=lambda question: str(question.number))
+def test_an_answer_is_one_sentence_and_follows_the_sliders(question):
+    smaller = {"width": 16, "degree": 4, "depth": 3}
+    a, b = (replace(side, **smaller) for side in (question.a, question.b))
+    answer = answered(question, a, b)
+    assert (
+        answer.endswith(".")
+        and answer[0] == answer[0].upper()
+        and not re.search(r"\. [A-Z]|nan|inf", answer)
+        and numbers(answer)
+    )
+    moved = {"width": 32, "depth": 5, "gain": 1.7}
+    assert answered(question, replace(a, **moved), replace(b, **moved)) != answer
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: str(question.number))
+def test_every_answer_takes_any_two_configurations(question, decayed):
+    others = [
+        Configuration("dense", width=16, degree=4, depth=2),
+        Configuration("SAO aligned", "orthogonal", "radial", width=16, degree=4, depth=2),
+        Configuration("pruned", "Gaussian", "tanh", width=16, degree=2, depth=2),
+    ]
+    for other in others:
+        for pair in ((decayed, other), (other, decayed), (other, others[0])):
+            answer = answered(question, *pair)
+            assert answer.endswith(".") and "nan" not in answer and numbers(answer)
+
+
+def test_the_second_says_which_is_left_to_luck_only_if_the_difference_is_clear():
+    question, own = QUESTIONS[1], Configuration(width=16, degree=4, depth=2)
+    found = measure(own, "growth")
+    told = [replace(found, numbers=found.numbers | {"spread": s, "spread_error": 0.01}) for s in (0.30, 0.31, 0.40)]
+    assert "tell no difference" in question.answer(told[0], told[1])
+    assert "left more to luck" in question.answer(told[0], told[2])
+
+
+def test_the_third_counts_the_layers_that_admit_orthogonal_weights():
+    answer = answered(QUESTIONS[2], QUESTIONS[2].a, QUESTIONS[2].b)
+    assert "with D = 4 has singular values all 1, while with D = 1 only 4 of its 8 layers admit any" in answer
+
+
+def test_the_fourth_finds_that_shift_is_as_fair_as_radix_and_one_layer_earlier():
+    answer = answered(QUESTIONS[3], QUESTIONS[3].a, QUESTIONS[3].b)
+    assert answer.startswith("Behind 3 layers SAO shift joins 100.0% of the pairs (from layer 3 on), each by 2 paths")
+    later = answered(QUESTIONS[3], *(replace(side, depth=4) for side in (QUESTIONS[3].a, QUESTIONS[3].b)))
+    assert "RadiX joins 100.0% of the pairs (from layer 4 on), each by 8 paths" in later
+
+
+def test_the_sixth_breaks_even_as_the_count_of_triangles_says():
+    widths, weights = (16, 64, 64, 64, 4), 16 * 64 + 2 * 64 * 64 + 64 * 4
+    after = 17 * 18 // 2 + 18 * 19 // 2 + 19 * 20 // 2 + 20 * 4
+    point = (after - sum(widths[1:])) / weights
+    assert f"pays above density {point:.2g} (" in answered(QUESTIONS[5], QUESTIONS[5].a, QUESTIONS[5].b)
+
+
+def test_the_eighth_to_tenth_tell_of_decay(decayed):
+    other = Configuration("SAO random", width=16, degree=8, depth=2, gain=math.sqrt(2))
+    alive, decay, mask = (answered(QUESTIONS[number - 1], decayed, other) for number in (8, 9, 10))
+    n = measure(decayed, "Jacobian").numbers
+    assert f"Weight decay: {n['dead']:.0f} of 16 units inside are dead" in alive
+    assert "1.4" in decay and "at λ = 0.01" in decay and "SAO random, Gaussian grows by" in decay
+    assert f"Weight decay of density {float(decayed.density):.2f}" in mask
+    assert mask.endswith("in 2 components beside 0 dead nodes, so blocks, no expander.")
+
+
+def test_the_ninth_without_decay_compares_growth_alone():
+    own = Configuration(width=16, degree=4, depth=2)
+    assert answered(QUESTIONS[8], own, own).startswith("Without weight decay: RadiX, Gaussian grows by")

@@ -187,7 +187,7 @@ def tell_isometry(a: Measured, b: Measured) -> str:
         math.hypot(a.numbers["mean_error"], b.numbers["mean_error"]), 1e-12
     )
     verdict = "no difference" if apart < _CLEAR else f"{apart:.1f} standard errors apart"
-    return f"log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}: {verdict}."
+    return f"The log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}: {verdict}."
 
 
 def _logs(m: Measured) -> str:

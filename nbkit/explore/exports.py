@@ -58,10 +58,10 @@ class Exports:
         if os.environ.get("NBKIT_STORE") == "1":
             self.settle()
             return words | {"image/png": base64.b64encode(self.to_png()).decode()}
-        with self._lock:
+        with self._lock:  # the widget's own words list what the stream is just drawing
             if self.figure is not None:
                 self.figure.refresh()
-        return self.widget._repr_mimebundle_() | words
+            return self.widget._repr_mimebundle_() | words
 
     def _choose(self, item: str) -> None:
         if item == "reset":

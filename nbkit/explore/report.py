@@ -18,6 +18,7 @@ from nbkit.explore.controls import Choice, Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.explore.report_page import report_page, report_sheet
 from nbkit.explore.report_tabs import tab_data, tab_title
+from nbkit.explore.worker import STEPS
 from nbkit.figures import REPORT_PARTS, report_figure, report_layout, report_panels, report_traces
 from nbkit.nets import deep_net
 from nbkit.reporting import Report
@@ -176,13 +177,14 @@ def report(
     Raises:
         NbkitError: as there.
     """
-    return DrawnReport(module, x, threshold=threshold, seed=seed)
+    with STEPS:  # to follow a module, torch changes for a moment how every thread calls modules
+        return DrawnReport(module, x, threshold=threshold, seed=seed)
 
 
-def _example() -> Report:
+def _example() -> DrawnReport:
     """A small network that was pruned layer by layer, at eight random points."""
     net = prune(deep_net(4, "Dense-N", width=32, n_inputs=64, activation="relu", gain=1.4), 1 / 16, "LMP")
-    return Report(net, np.random.default_rng(0).standard_normal((8, 64)))
+    return report(net, np.random.default_rng(0).standard_normal((8, 64)))
 
 
 def _replace(path: Path, page: str) -> None:

@@ -1,18 +1,26 @@
 """Training that is watched: four panels and a matrix move some times a second, and the networks hardly wait for it."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
+from .lab import Notebook, write_notebook
+from .test_every_notebook import SHOW_CELL
+
+SETTINGS = {"small": "", "paper's size": "n_neurons=1296, bottleneck=16, n_inputs=4, rate='0.001 (paper)'"}
 PICTURES_A_S, SLOWER, ARRIVED = (5, 10), 0.2, 0.8
 WATCHED_S = 5
 
+PICTURE = "document.querySelector('[data-shown=\"%d\"] .js-plotly-plot')"
 # When each picture was painted, in ms since 1970: plotly tells, a canvas is overheard.
-RECORD = """() => { window.painted = {plotly: [], canvas: []};
+RECORD = """picture => { const is_first = !window.painted;
+    window.painted = {plotly: [], canvas: []};
     const note = kind => requestAnimationFrame(() => window.painted[kind].push(Date.now()));
-    document.querySelector('.js-plotly-plot').on('plotly_afterplot', () => note('plotly'));
+    picture.on('plotly_afterplot', () => note('plotly'));
     const paper = CanvasRenderingContext2D.prototype, draw = paper.drawImage;
-    paper.drawImage = function (...given) { note('canvas'); return draw.apply(this, given); }; }"""
+    if (is_first) paper.drawImage = function (...given) { note('canvas'); return draw.apply(this, given); }; }"""
 # Between two of the pictures sent over a few seconds: processor seconds of the thread that trains and draws, those of the
 # training itself, and those of the whole kernel, which hears from the browser as well; then pictures and seconds.
 WATCH = f"""
@@ -41,20 +49,38 @@ print(json.dumps([*(there - here for here, there in zip(sent[0], sent[-1])), len
 """
 
 
-@pytest.mark.calm
-@pytest.mark.parametrize(
-    "settings",
-    ["", "n_neurons=1296, bottleneck=16, n_inputs=4, rate='0.001 (paper)'"],
-    ids=["small", "paper's size"],
-)
-def test_training_is_painted_and_hardly_slower_for_it(open_notebook, capsys, settings):
-    """By the thread's processor time, and by what arrives: on a busy machine the training waits, and so does the browser."""
-    notebook = open_notebook(["from nbkit import explore", f"explorer = explore.DecayExplorer({settings})\nexplorer"])
+@pytest.fixture(scope="module")
+def desk(chromium, lab, tmp_path_factory):
+    """One notebook for both sizes: its cells 1 and 2 made the explorers that `sizes` holds, and their pictures are painted."""
+    cells = [f"sizes[{size!r}] = explore.DecayExplorer({given}); sizes[{size!r}]" for size, given in SETTINGS.items()]
+    path = write_notebook(lab.folder / "training.ipynb", ["from nbkit import explore; sizes = {}", *cells])
+    pictures = Path(os.environ.get("NBKIT_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
+    notebook = Notebook(chromium, lab, path, pictures, width=1500, height=1000)
     notebook.run_cell(0)
-    notebook.run_cell(1)
-    notebook.wait_for("document.querySelector('.js-plotly-plot')?._fullLayout?.xaxis4", 60)
+    for index, size in enumerate(SETTINGS, start=1):
+        notebook.run_cell(index)
+        notebook.python(f"sizes[{size!r}]._worker.stop(); sizes[{size!r}].settle()")
+        notebook.evaluate(SHOW_CELL, index)
+        notebook.wait_for(f"{PICTURE % index}?._fullLayout?.xaxis4", 60)
+    yield notebook
+    notebook.close()
+
+
+def test_both_sizes_open_without_an_error(desk):
+    """Before the tests that time them: beside those nobody else may run."""
+    assert desk.errors() == desk.page_errors == []
+
+
+@pytest.mark.calm
+@pytest.mark.parametrize("size", SETTINGS)
+def test_training_is_painted_and_hardly_slower_for_it(desk, capsys, size):
+    """By the thread's processor time, and by what arrives: on a busy machine the training waits, and so does the browser."""
+    notebook, index = desk, list(SETTINGS).index(size) + 1
+    notebook.evaluate(SHOW_CELL, index)
+    notebook.wait_for(f"{PICTURE % index}?._fullLayout?.xaxis4", 60)
+    notebook.python(f"explorer = sizes[{size!r}]")
     notebook.python("explorer.set(steps=50_000)")
-    notebook.evaluate(RECORD)
+    notebook.evaluate(f"() => ({RECORD})({PICTURE % index})")
     notebook.page.wait_for_timeout(2000)
     notebook.evaluate("() => { window.painted = {plotly: [], canvas: []}; }")
     busy_s, trained_s, kernel_s, n_sent, wall_s = notebook.python(WATCH)

@@ -301,10 +301,9 @@ class Notebook:
 
     def _finish(self, promise: str, timeout: float) -> None:
         """Await a promise with a limit, which page.evaluate does not have."""
-        self.page.evaluate(
-            "() => { window.__done = ''; Promise.resolve(%s).then(() => { window.__done = 'yes'; }, "
-            "e => { window.__done = 'no: ' + e; }); }" % promise
+        done = self.page.evaluate(
+            f"() => Promise.race([Promise.resolve({promise}).then(() => 'yes', error => 'no: ' + error), "
+            f"new Promise(end => setTimeout(end, {1000 * timeout}, 'no: not within {timeout:g} s'))])"
         )
-        self._await("window.__done", timeout)
-        if (done := self.page.evaluate("() => window.__done")) != "yes":
+        if done != "yes":
             raise RuntimeError(f"{self.path.name}: {done}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .lab import Notebook, write_notebook
-from .test_every_notebook import SHOW_CELL, STOP, await_rest, await_still, move
+from .test_every_notebook import SHOW_CELL, await_rest, await_still, move
 
 # name -> the slider that is timed
 SLIDERS = {
@@ -59,6 +59,7 @@ SLIDERS = {
     "Pruning": "seed",
     "Lab": "depth L",
     "Phase": "depth L",
+    "Trainability": "accuracy",
     "Expressive": "depth N",
     "Report": "layer i",
 }
@@ -83,9 +84,6 @@ RECORD = """() => { const note = () => requestAnimationFrame(() => window.painte
     const paper = CanvasRenderingContext2D.prototype, draw = paper.drawImage;
     paper.drawImage = function (...given) { note(); return draw.apply(this, given); };
     document.addEventListener('keydown', () => { window.pressed = Date.now(); window.painted = []; }, true); }"""
-OPEN = """async indexes => { const content = jupyterapp.shell.currentWidget.content;
-    await Promise.all(indexes.map(index => { content.activeCellIndex = index;
-        return jupyterapp.commands.execute('notebook:run-cell'); })); }"""
 PICTURE = "document.querySelector('[data-shown=\"%d\"] .js-plotly-plot')"
 # The place on the page of a point given in data units.
 PLACE = """([cell, x, y]) => { const gd = document.querySelector(`[data-shown="${cell}"] .js-plotly-plot`);
@@ -246,15 +244,10 @@ def test_play_runs_through_the_values(desk, show):
     assert ask(desk, "(cone.settle(), cone.settings['depth'], len(cone.data['cone_sizes']))[1:]") == [8, 9]
 
 
-def test_every_explorer_opens_and_is_painted(desk):
-    """All that nobody has opened yet: the tests that follow time it, and nobody else may run beside them."""
-    desk.evaluate(OPEN, [index for index in CELLS.values() if not desk.outputs()[index]])
-    desk.python(STOP)
-    for index in CELLS.values():
-        desk.evaluate(SHOW_CELL, index)
-        desk.wait_for(f"{PICTURE % index}?._fullLayout?.xaxis", 30)
-    assert desk.page.locator(".nbkit-error").all_inner_texts() == []
-    assert desk.errors() == desk.page_errors == []
+@pytest.mark.parametrize("name", SLIDERS)
+def test_an_explorer_opens_and_is_painted(show, name):
+    """Before the test that times it: beside that one nobody else may run."""
+    show(name, to_its_end=False)
 
 
 @pytest.mark.calm

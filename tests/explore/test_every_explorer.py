@@ -4,7 +4,7 @@ import html
 import threading
 import time
 from contextlib import ExitStack, closing
-from functools import cache
+from functools import cache, wraps
 
 import ipywidgets
 import numpy as np
@@ -19,25 +19,52 @@ LONG = {("TrainDeepExplorer", "a thousand layers")}  # minutes
 CASES = [(name, preset) for name in NAMES for preset in (None, *getattr(explore, name).presets)]
 CASES = [case for case in CASES if case not in LONG]
 LONGEST_S, MOST_FRAMES = 60, 2000
+STEP_S = 0.4
+
+
+def stopwatch(stream, steps):
+    """The same stream; how long each of its steps took is noted, in seconds of processor: a busy machine is no slow step."""
+
+    @wraps(stream)
+    def timed(self, **settings):
+        frames, end = stream(self, **settings), object()
+        while True:
+            began = time.thread_time()
+            frame = next(frames, end)
+            steps.append(time.thread_time() - began)
+            if frame is end:
+                return
+            yield frame
+
+    return timed
 
 
 @pytest.fixture(scope="module")
 def opened():
-    """opened(name): the explorer of this name, which tests share; settled once, and its `threads` are those that drew."""
+    """opened(name): the explorer of this name, which tests share; it has drawn.
+
+    Its `threads` are those that drew, its `steps` those of all its streams after the first, which imports what it uses.
+    """
     with ExitStack() as stack:
 
         @cache
         def open_one(name):
             class Watched(getattr(explore, name)):
-                threads = []
+                threads, steps = [], []
+                stream = stopwatch(getattr(explore, name).stream, steps)
 
                 def draw(self, frame):
                     self.threads.append(threading.current_thread())
                     super().draw(frame)
 
             explorer = stack.enter_context(closing(Watched()))
+            end = time.monotonic() + LONGEST_S
+            while not explorer.threads and time.monotonic() < end:
+                time.sleep(0.01)
+            explorer._worker.stop()  # the same settings are played to their end by the first test
             explorer.settle(LONGEST_S)
             explorer.opened_with = lines(explorer)
+            explorer.steps.clear()
             return explorer
 
         yield open_one
@@ -74,6 +101,7 @@ def test_settings_alone_decide_what_is_shown_and_a_stream_ends_and_touches_no_wi
     one.reset()
     one.set(**one.presets.get(preset, {}))
     one.settle(LONGEST_S)
+    assert sorted(one.steps)[-2] < STEP_S  # the longest but one: what is used for the first time is imported
     with closing(getattr(explore, name)(**one.settings)) as other:  # has shown no picture before
         other._worker.stop()
         other._worker.wait(LONGEST_S)

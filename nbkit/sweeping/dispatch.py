@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import queue
@@ -9,7 +10,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 
 from nbkit.errors import NbkitError, show
 from nbkit.sweeping.cells import to_json
@@ -82,24 +83,32 @@ def _places(pool: Executor) -> Iterator[int]:
     client, counted, n_workers = getattr(pool, "_client", None), float("-inf"), getattr(pool, "_max_workers", 1)
     while True:
         if client and time.monotonic() > counted + _COUNT_S:  # workers of a dask cluster come and go
-            n_workers, counted = sum(client.nthreads().values()), time.monotonic()
+            counted = time.monotonic()
+            with contextlib.suppress(OSError):  # a scheduler that is gone: its tasks tell
+                n_workers = sum(client.nthreads().values())
         yield max(2, 2 * n_workers)
 
 
 def _submitted(who: str, pool: Executor, function: Callable[..., object], task: Task, ticket: tuple) -> Future:
     try:
         return pool.submit(evaluate, function, [cell for _, cell in task], _AWAY_S, ticket)
-    except RuntimeError as error:
-        raise NbkitError(
-            f"{who}: executor must take work until the end, got {show(str(error))}. "
-            "What is finished is stored: call again with a new one."
-        ) from None
+    except (RuntimeError, OSError) as error:
+        raise _has_ended(who, error) from None
+
+
+def _has_ended(who: str, error: Exception) -> NbkitError:
+    return NbkitError(
+        f"{who}: executor must work until the end, got {show(str(error) or 'that it was cancelled')}. "
+        "What is finished is stored: call again with a new one."
+    )
 
 
 def _outcome(who: str, future: Future) -> tuple[list[str], str | None]:
     """What a task gave, or nothing and how its worker died."""
     try:
         return future.result(), None
+    except CancelledError as error:  # by someone else, or by dask when its scheduler is gone
+        raise _has_ended(who, error) from None
     except NbkitError as error:
         raise NbkitError(f"{who}: {error}") from None
     except Exception as error:

@@ -1,5 +1,7 @@
 """What a sweep costs beyond its work: `python -m tests.benchmarks.sweeps` prints ratios against named baselines."""
 
+from __future__ import annotations
+
 import itertools
 import sys
 import tempfile
@@ -8,11 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nbkit.device import describe_device
 from nbkit.sweeping import local_cluster, sweep
 
-from .wires import Ratio, seconds, slope, tell
+if TYPE_CHECKING:  # otherwise where it is needed: the worker processes open this module too, and torch takes seconds
+    from .wires import Ratio
 
 CELL_S = 0.2
 PROMISED_S = 0.002  # a cell that does nothing
@@ -32,6 +35,8 @@ def computing(i: int, amount: int) -> int:
 
 def turns(wanted: float = CELL_S) -> int:
     """The amount that takes `computing` as many seconds here, while nothing else of ours runs."""
+    from .wires import seconds
+
     (taken,) = seconds(lambda: computing(0, 10**5))
     return max(1, round(10**5 * wanted / taken))
 
@@ -49,6 +54,8 @@ def run(function: Callable, grid: dict, executor: Executor | None = None) -> Cal
 
 def empty_cells(n: int = 1000, executor: Executor | None = None) -> Ratio:
     """A cell that does nothing, the start of the processes included."""
+    from .wires import Ratio, seconds
+
     (taken,) = seconds(run(nothing, {"i": range(n)}, executor))
     return Ratio(f"an empty cell of {n:,}", taken / n, "what is promised", PROMISED_S, promised=1)
 
@@ -60,6 +67,8 @@ def two_workers_against_one(
     repeats: int = 3,
 ) -> list[Ratio]:
     """A cluster of two against one of one, on cells that wait and on cells that keep a core busy."""
+    from .wires import Ratio, seconds
+
     ratios = []
     amounts = {sleeping: cell, computing: turns(cell)}
     with cluster(1) as one, cluster(2) as two:
@@ -88,6 +97,8 @@ def resumed(n: int, executor: Executor | None = None) -> Callable[[], object]:
 
 def slopes(largest: int = 16000, executor: Executor | None = None) -> dict[str, tuple[float, dict[int, float]]]:
     """How cost grows with the number of cells: the slope, and seconds by size."""
+    from .wires import slope
+
     sizes = [largest // 16, largest // 4, largest]
     return {
         "empty cells (each once: 1)": slope(sizes, lambda n: run(nothing, {"i": range(n)}, executor)),
@@ -96,6 +107,10 @@ def slopes(largest: int = 16000, executor: Executor | None = None) -> dict[str, 
 
 
 def main() -> int:
+    from nbkit.device import describe_device
+
+    from .wires import tell
+
     print(describe_device("cpu"))
     return tell([empty_cells(), *two_workers_against_one()], slopes())
 

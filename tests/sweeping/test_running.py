@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 import threading
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -226,8 +226,25 @@ def test_an_executor_that_is_none_is_refused(executor, store):
 def test_an_executor_that_has_ended_is_named(store):
     with ThreadPoolExecutor(1) as ended:
         pass
-    with pytest.raises(NbkitError, match="sweep: executor must take work until the end, got 'cannot schedule new"):
+    with pytest.raises(NbkitError, match="sweep: executor must work until the end, got 'cannot schedule new"):
         swept(toy_cells.root, {"x": [1]}, store, ended)
+
+
+def test_an_executor_that_cancels_is_named_and_what_is_finished_stays(store, threads):
+    class Cancelling(Executor):
+        n_taken = 0
+
+        def submit(self, *task):
+            self.n_taken += 1
+            if self.n_taken <= 2:
+                return threads.submit(*task)
+            future = Future()
+            future.cancel()
+            return future
+
+    with pytest.raises(NbkitError, match="sweep: executor must work until the end, got 'that it was cancelled'"):
+        swept(toy_cells.where, {"i": range(5)}, store, Cancelling())
+    assert 1 <= len(stored(store)) <= 2
 
 
 def test_the_bar_tells_cells_and_failures(store, threads, capsys):

@@ -72,7 +72,7 @@ def test_a_function_that_another_process_cannot_import_is_refused(store):
 
 def test_a_pool_of_someone_else_that_breaks_is_named_and_what_is_finished_stays(store):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        with pytest.raises(NbkitError, match="sweep: executor must take work until the end, got .*terminated abruptly"):
+        with pytest.raises(NbkitError, match="sweep: executor must work until the end, got .*terminated abruptly"):
             swept(toy_cells.deadly, {"i": range(5)}, store, executor=pool)
     assert swept(toy_cells.deadly, {"i": range(5)}, store).column("value").tolist()[4] == 4
 

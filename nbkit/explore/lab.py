@@ -8,7 +8,17 @@ import numpy as np
 
 from nbkit.explore.controls import Choice, LogSlider, Slider
 from nbkit.explore.explorer import Explorer
-from nbkit.figures import LabAxes, LabSide, lab_figure, lab_layout, lab_ranges, lab_title, lab_top, lab_traces
+from nbkit.figures import (
+    LabAxes,
+    LabSide,
+    lab_figure,
+    lab_layout,
+    lab_ranges,
+    lab_ticks,
+    lab_title,
+    lab_top,
+    lab_traces,
+)
 from nbkit.questions import (
     ACTIVATIONS,
     MEASURES,
@@ -152,7 +162,7 @@ class LabExplorer(Explorer):
 
     def _entitle(self, asked: str, answer: str) -> None:
         """Write the question and its answer, which has its room for as long as the question stays."""
-        title = lab_title(asked, f"{answer[0].upper()}{answer[1:]}", height=self.height)
+        title = lab_title(asked, answer, height=self.height)
         self._top = asked, lab_top(title["text"], self._top[1] if self._top[0] == asked else 0.0)
         self.figure.layout.title.update(title)
         self.figure.layout.margin.t = self._top[1]
@@ -167,7 +177,9 @@ class LabExplorer(Explorer):
             ends = min(before[0], ends[0]), max(before[1], ends[1])
             if ends != shown.get(axis):
                 shown[axis] = ends
-                self.figure.layout[f"{axis}axis"].range = self.figure.layout[f"{axis}axis2"].range = ends
+                ticks = lab_ticks(ends, log=getattr(axes, f"log_{axis}"))
+                for name in (f"{axis}axis", f"{axis}axis2"):
+                    self.figure.layout[name].update(ticks)
 
 
 def _measured(configuration: Configuration, measure: str) -> Iterator[Measured]:
@@ -188,13 +200,13 @@ def _of_side(settings: Mapping[str, Any], side: str) -> dict[str, Any]:
 
 
 def _frame(asked: Question | None, a: Measured, b: Measured) -> dict:
-    answer = asked.answer if asked else _compared
+    words = (asked.answer if asked else _compared)(a, b) if a.numbers and b.numbers else "…"
     done, total = (sum(measured.progress[place] for measured in (a, b)) for place in (0, 1))
     note = "both drawn as funnels, n / 4 inputs and n / 16 outputs" if a.measure in _FUNNELS else ""
     return {
         "measure": a.measure,
         "asked": f"{asked.number} · {asked.title}" if asked else f"A and B under one measure: {a.measure}",
-        "answer": answer(a, b) if a.numbers and b.numbers else "…",
+        "answer": words[0].upper() + words[1:] if words[0].isascii() else words,
         "a": _told(a),
         "b": _told(b),
         "progress": (done, total, (b if a.is_whole else a).progress[2]),

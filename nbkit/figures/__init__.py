@@ -20,7 +20,17 @@ from nbkit.figures.fit import fit_figure, fit_traces
 from nbkit.figures.frequency import frequency_figure, frequency_traces
 from nbkit.figures.growth import circle_figure, circle_traces, length_figure, length_traces
 from nbkit.figures.isometry import construction_figure, construction_layout, construction_steps, pipeline_figure
-from nbkit.figures.lab import LabAxes, LabSide, lab_figure, lab_layout, lab_ranges, lab_title, lab_top, lab_traces
+from nbkit.figures.lab import (
+    LabAxes,
+    LabSide,
+    lab_figure,
+    lab_layout,
+    lab_ranges,
+    lab_ticks,
+    lab_title,
+    lab_top,
+    lab_traces,
+)
 from nbkit.figures.matrix import matrices_figure, matrix_figure
 from nbkit.figures.operator import operator_figure, operator_layout, operator_traces
 from nbkit.figures.paper_decay import PAPER_STRENGTHS, PaperDecayView, paper_decay_figure, paper_decay_traces
@@ -133,6 +143,7 @@ __all__ = [
     "lab_figure",
     "lab_layout",
     "lab_ranges",
+    "lab_ticks",
     "lab_title",
     "lab_top",
     "lab_traces",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass, field
 
@@ -18,7 +19,17 @@ from nbkit.figures.template import (
     translucent,
 )
 
-__all__ = ["LabAxes", "LabSide", "lab_figure", "lab_layout", "lab_ranges", "lab_title", "lab_top", "lab_traces"]
+__all__ = [
+    "LabAxes",
+    "LabSide",
+    "lab_figure",
+    "lab_layout",
+    "lab_ranges",
+    "lab_ticks",
+    "lab_title",
+    "lab_top",
+    "lab_traces",
+]
 
 _SIDES = ("A", "B")
 _DOMAINS = ([0.0, 0.475], [0.525, 1.0])
@@ -64,7 +75,6 @@ class LabAxes:
     Args:
         x_label, y_label: with symbol and unit; a log axis adds that it is one.
         log_x, log_y: logarithmic axes.
-        ticks: names of the positions 0, 1, ... on x; none for numbers.
         picture: what the matrices are, in a line below them.
     """
 
@@ -72,7 +82,6 @@ class LabAxes:
     y_label: str
     log_x: bool = field(default=False, kw_only=True)
     log_y: bool = field(default=False, kw_only=True)
-    ticks: tuple[str, ...] = field(default=(), kw_only=True)
     picture: str = field(default="", kw_only=True)
 
 
@@ -112,7 +121,9 @@ def lab_figure(a: LabSide, b: LabSide, axes: LabAxes, *, title: str = "", height
     )
     figure.update_layout(**lab_layout(a, b, axes))
     for axis, ends in ({"x": (0, 1), "y": (0, 1)} | lab_ranges(a, b, axes)).items():
-        figure.layout[f"{axis}axis"].range = figure.layout[f"{axis}axis2"].range = ends
+        figure.update_layout(
+            {f"{axis}axis{name}": lab_ticks(ends, log=getattr(axes, f"log_{axis}")) for name in ("", "2")}
+        )
     return figure
 
 
@@ -126,7 +137,7 @@ def lab_title(question: str, answer: str, *, height: int) -> dict[str, object]:
 
 def lab_top(title: str, top: float = 0.0) -> float:
     """The upper margin, in px, that holds such a title's text; at least as much as there was, `top`."""
-    return max(top, 20 + _TITLE_PX * 1.3 * max(_LINES, title.count("<br>") + 1) + _HEADING_PX)
+    return max(top, 30 + _TITLE_PX * 1.3 * max(_LINES, title.count("<br>") + 1) + _HEADING_PX)
 
 
 def lab_traces(a: LabSide, b: LabSide, axes: LabAxes) -> list[dict[str, object]]:
@@ -158,7 +169,20 @@ def lab_ranges(a: LabSide, b: LabSide, axes: LabAxes) -> dict[str, tuple[float, 
     xs = np.concatenate([points["x"] for points in drawn])
     ys = np.concatenate([points[part] for points in drawn for part in _PARTS])
     drawn = {"x": (xs, axes.log_x), "y": (ys[np.isfinite(ys)], axes.log_y)}
-    return {axis: _ends(np.log10(values) if log else values) for axis, (values, log) in drawn.items() if values.size}
+    return {
+        axis: _ends(np.log10(values), 0.15) if log else _ends(values, 0.5)
+        for axis, (values, log) in drawn.items()
+        if values.size
+    }
+
+
+def lab_ticks(ends: tuple[float, float], *, log: bool) -> dict[str, object]:
+    """An axis that shows `ends`, in its units; on a log axis with as many of 1, 2, 5 or of decades as there is room for."""
+    if not log:
+        return {"range": ends, "tickmode": "auto", "dtick": None}
+    decades = ends[1] - ends[0]
+    dtick = "D1" if decades < 0.5 else "D2" if decades < 3 else math.ceil(decades / 6)
+    return {"range": ends, "tickmode": "linear", "dtick": dtick}
 
 
 def lab_layout(a: LabSide, b: LabSide, axes: LabAxes) -> dict[str, object]:
@@ -176,7 +200,7 @@ def lab_layout(a: LabSide, b: LabSide, axes: LabAxes) -> dict[str, object]:
     for number, (side, matrix) in enumerate(zip((a, b), matrices, strict=True)):
         name = "2" if number else ""
         layout["annotations"].append(_heading(side, number))
-        layout[f"xaxis{name}"] = _axis(axes.x_label, axes.log_x, axes.ticks)
+        layout[f"xaxis{name}"] = _axis(axes.x_label, axes.log_x)
         layout[f"yaxis{name}"] = {"domain": height} | _axis("" if number else axes.y_label, axes.log_y)
         if matrix is not None:
             layout["images"].append(_image(matrix, number, (0.0, 1.0) if as_ink else ends, as_ink=as_ink))
@@ -196,11 +220,9 @@ def _words(text: str, x: float, y: float, colour: str) -> dict[str, object]:
     return where | {"text": text, "align": "left", "showarrow": False, "font": {"size": 11.5, "color": colour}}
 
 
-def _axis(label: str, log: bool, ticks: tuple[str, ...] = ()) -> dict[str, object]:
-    named = {"tickmode": "array", "tickvals": [*range(len(ticks))], "ticktext": [*ticks]} if ticks else {}
-    kind = {"type": "log", "exponentformat": "power", "nticks": 5} if log else {"type": "linear", "nticks": 6}
+def _axis(label: str, log: bool) -> dict[str, object]:
     title = {"text": f"{label} (log)" if log and label else label}
-    return {"tickmode": "auto", "showgrid": True, "title": title} | kind | named
+    return {"title": title, "type": "log" if log else "linear", "exponentformat": "power", "nticks": 6}
 
 
 def _image(matrix: np.ndarray, number: int, ends: tuple[float, float], *, as_ink: bool) -> dict[str, object]:
@@ -240,7 +262,8 @@ def _points(side: LabSide, axes: LabAxes) -> dict[str, np.ndarray]:
     return points
 
 
-def _ends(values: np.ndarray) -> tuple[float, float]:
+def _ends(values: np.ndarray, least: float) -> tuple[float, float]:
+    """The ends of an axis that shows these values, `least` beyond them where all are as good as equal."""
     low, high = float(values.min()), float(values.max())
-    room = _ROOM * (high - low) if high - low > 1e-9 * max(1.0, abs(high)) else 0.5
+    room = _ROOM * (high - low) if high - low > 1e-9 * max(1.0, abs(high)) else least
     return low - room, high + room

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from nbkit.errors import NbkitError
-from nbkit.figures import FAMILY_COLOURS, LabAxes, LabSide, lab_figure, lab_layout, lab_ranges, lab_title, lab_traces
+from nbkit.figures import (
+    FAMILY_COLOURS,
+    LabAxes,
+    LabSide,
+    lab_figure,
+    lab_layout,
+    lab_ranges,
+    lab_ticks,
+    lab_title,
+    lab_top,
+    lab_traces,
+)
 
 DEPTHS = np.arange(4)
 A = LabSide("RadiX", "radix", x=DEPTHS, y=2.0**DEPTHS, low=1.5**DEPTHS, high=3.0**DEPTHS, theory=2.1**DEPTHS)
@@ -81,9 +92,15 @@ def test_a_side_that_is_not_there_yet_leaves_its_panel_empty():
     assert [note.text for note in figure.layout.annotations] == ["<b>A · RadiX</b>", "<b>B · later</b>"]
 
 
-def test_positions_can_have_names():
-    axis = lab_layout(A, B, LabAxes("", "share", ticks=("wires", "numbers")))["xaxis"]
-    assert axis["tickvals"] == [0, 1] and axis["ticktext"] == ["wires", "numbers"]
+@pytest.mark.parametrize(("ends", "dtick"), [((-0.2, 0.1), "D1"), ((-1.0, 1.0), "D2"), ((-11.0, 1.0), 2)])
+def test_a_log_axis_names_as_many_values_as_there_is_room_for(ends, dtick):
+    assert lab_ticks(ends, log=True) == {"range": ends, "tickmode": "linear", "dtick": dtick}
+    assert lab_ticks(ends, log=False)["dtick"] is None
+
+
+def test_a_long_title_gets_its_room_and_keeps_it():
+    short, long = "<br>".join("abc"), "<br>".join("abcdefgh")
+    assert lab_top(short) == lab_top("") < lab_top(long) == lab_top(short, lab_top(long))
 
 
 def test_the_title_is_the_question_in_bold_and_its_answer_in_lines_that_fit():

@@ -11,12 +11,13 @@ from nbkit.measure import growth_through, line
 from nbkit.measure.curves import Trajectory
 from nbkit.reporting.parts import GrowthReport
 from nbkit.reporting.subject import Subject
+from nbkit.topology.operations import JOINING, plain_name
 from nbkit.topology.tracing import Step
 
 __all__ = ["growth_report"]
 
 _EXACT_UNITS = 2048  # in all layers: of more, finding every breakpoint takes many seconds
-_TANGENTS, _CHORDS = 200, 1001
+_TANGENTS, _CHORDS = 128, 1001
 _BENDING = "elementwise", "mixing", "pairs"
 _POOLING = "max_pool", "MaxPool", "adaptive_max_pool", "AdaptiveMaxPool"
 
@@ -73,4 +74,5 @@ def _names(subject: Subject, depth: int) -> tuple[str, ...]:
 
 
 def _is_bending(step: Step) -> bool:
-    return step.kind in _BENDING or step.what.startswith(_POOLING)
+    is_affine = plain_name(step.what) in JOINING  # with a constant
+    return step.kind in _BENDING and not is_affine or step.what.startswith(_POOLING)

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize, prune
 
 from nbkit.device import as_tensor
 from nbkit.errors import NbkitError
-from nbkit.topology.tracing import RECURRENT, Step, is_linear, traced
+from nbkit.topology.tracing import RECURRENT, Step, is_linear, traced, unwrapped
 
 __all__ = ["Subject"]
 
@@ -48,6 +48,8 @@ class Subject:
     unclear: tuple[tuple[str, str], ...] = field(default=())
 
     @classmethod
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def of(cls, module: nn.Module, x: object) -> Subject:
         """The subject of a report.
 
@@ -55,16 +57,17 @@ class Subject:
             NbkitError: no module, nothing to measure, recurrent modules, weights that are not there or not finite,
                 examples that the module does not take.
         """
+        module = unwrapped(module)
         _check_module(module)
         net = _settled(module)
         unclear: list[tuple[str, str]] = []
         try:
             trace = traced(net)
-            steps, bare = trace.steps, trace.net
+            steps, bare, read = trace.steps, trace.net, trace.read
         except NbkitError as error:
-            steps, bare = None, net
+            steps, bare, read = None, net, frozenset()
             unclear.append(("reach", str(error).removeprefix("traced: ")))
-        layers = _layers(net, steps, unclear)
+        layers = _layers(net, steps, read, unclear)
         if not layers:
             others = sorted({type(each).__name__ for each in module.modules() if not any(each.children())})
             raise NbkitError(
@@ -97,24 +100,23 @@ def _check_module(module: object) -> None:
 
 def _settled(module: nn.Module) -> nn.Module:
     """A copy to measure; the module itself stays as it is."""
-    with torch.inference_mode(False), torch.no_grad():
-        made = {  # by hooks, from other parameters: torch copies no such tensor
-            id(value): value.detach().clone()
-            for each in module.modules()
-            for value in vars(each).values()
-            if isinstance(value, torch.Tensor) and not value.is_leaf
-        }
-        try:
-            net = copy.deepcopy(module, made).eval().requires_grad_(False)
-        except (TypeError, RuntimeError) as error:
-            raise NbkitError(
-                f"{_WHO}: module must be one that copy.deepcopy copies, got {type(module).__name__}: {error}. "
-                "Take out what it cannot."
-            ) from None
-        for each in net.modules():
-            _bake(each)
-            if hasattr(each, "inplace"):
-                each.inplace = False
+    made = {  # by hooks, from other parameters: torch copies no such tensor
+        id(value): value.detach().clone()
+        for each in module.modules()
+        for value in vars(each).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    }
+    try:
+        net = copy.deepcopy(module, made).eval().requires_grad_(False)
+    except (TypeError, RuntimeError) as error:
+        raise NbkitError(
+            f"{_WHO}: module must be one that copy.deepcopy copies, got {type(module).__name__}: {error}. "
+            "Take out what it cannot."
+        ) from None
+    for each in net.modules():
+        _bake(each)
+        if hasattr(each, "inplace"):
+            each.inplace = False
     is_half = any(each.dtype in _HALF for each in net.parameters())
     return net.float() if is_half else net
 
@@ -131,7 +133,7 @@ def _bake(module: nn.Module) -> None:
 
 
 def _layers(
-    net: nn.Module, steps: tuple[Step, ...] | None, unclear: list[tuple[str, str]]
+    net: nn.Module, steps: tuple[Step, ...] | None, read: frozenset[str], unclear: list[tuple[str, str]]
 ) -> list[tuple[str, nn.Module]]:
     """Every layer of weights once; those that are not executed are named and left out."""
     for name, each in net.named_modules():
@@ -144,8 +146,8 @@ def _layers(
     found = {id(step.module): (step.name, step.module) for step in steps if step.kind == "linear"}
     hidden = [step.name for step in steps if step.kind == "unsupported" and step.module is not None]
     for name, each in named.items():
-        if id(each) in found:
-            continue
+        if id(each) in found or any(place.rpartition(".")[0] == name for place in read):
+            continue  # its weights are those of a function that is a step
         if any(name.startswith(outer) for outer in hidden):
             found[id(each)] = name, each
         else:
@@ -164,10 +166,9 @@ def _points(net: nn.Module, x: object, sizes: dict[nn.Module, tuple[int, ...]]) 
         )
     kinds = [like.dtype] if given.is_floating_point() else [like.dtype, given.dtype]  # numbers of words stay integers
     reasons = []
-    for points in (points for kind in kinds for points in _readings(net, given.to(like.device, kind))):
+    for points in (points for kind in kinds for points in _readings(net, given.to(like.device, kind, copy=True))):
         try:
-            with torch.no_grad():
-                out = _watched(net, points, sizes)
+            out = _watched(net, points, sizes)
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
             reasons.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
             continue

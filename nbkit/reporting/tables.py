@@ -119,7 +119,8 @@ def _sentences(report: Report) -> list[str]:
             f"{reach.n_components} components"
         )
     if report.jacobian is not None:
-        found.append(f"Jacobian: largest singular value 10^{float(report.jacobian.max()):.3g}")
+        largest = float(report.jacobian.max())
+        found.append(f"Jacobian: largest singular value {f'10^{largest:.3g}' if largest > -math.inf else 0}")
     if report.growth is not None:
         lengths = report.growth.lengths
         found.append(f"growth: a line of length {lengths[0]:.3g} becomes {lengths[-1]:.3g} ({report.growth.method})")

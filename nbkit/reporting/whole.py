@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
@@ -54,6 +55,7 @@ class Report:
         self._subject = Subject.of(module, x)
         self.name, self.n_parameters = self._subject.name, self._subject.n_parameters
         self._found: dict[str, object] = {}
+        self._lock = threading.RLock()  # a display computes in a thread of its own
         self._running: dict[str, _Progress] = {}
         self._wires: dict[nn.Module, Layer] = {}
         self._nodes: list[Wired] | None = None
@@ -143,13 +145,17 @@ class Report:
 
     def _run(self, part: str) -> _Progress:
         """The steps of one part that are left; whoever asks meanwhile goes on with the same."""
-        making = self._running.setdefault(part, getattr(self, f"_make_{part}")())
-        while part not in self._found:
-            try:
-                progress = next(making)
-            except StopIteration as stop:
-                self._found[part] = stop.value
-                return
+        with self._lock:
+            making = self._running.setdefault(part, getattr(self, f"_make_{part}")())
+        while True:
+            with self._lock, torch.inference_mode(False):
+                if part in self._found:
+                    return
+                try:
+                    progress = next(making)
+                except StopIteration as stop:
+                    self._found[part] = stop.value
+                    return
             yield progress
 
     def _try(self, name: str, make: Callable[[], object]) -> object | None:
@@ -245,7 +251,7 @@ def report(
 
     Args:
         module: any torch module of linear layers and convolutions: chains, hand-written forwards, residual additions,
-            pruned, parametrized. It is left as it is.
+            pruned, parametrized. It is left as it is; hooks that it has run as often as it does.
         x: one example that it takes, or a batch of them, array or tensor.
         threshold: a wire is where |weight| > threshold, at least 0.
         seed: of the random end of the line, where only one example is given.

@@ -13,10 +13,11 @@ from nbkit.errors import NbkitError
 from nbkit.topology.layer import Layer
 from nbkit.topology.operations import ASKING, CONCATENATING, JOINING, MAPS, kind_of, plain_name, stand_in
 
-__all__ = ["CONVOLUTIONS", "RECURRENT", "TRANSPOSED", "Step", "Trace", "is_linear", "traced"]
+__all__ = ["CONVOLUTIONS", "RECURRENT", "TRANSPOSED", "Step", "Trace", "is_linear", "traced", "unwrapped"]
 
 TRANSPOSED = nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED
+_PARALLEL = nn.DataParallel, nn.parallel.DistributedDataParallel
 RECURRENT = nn.RNNBase, nn.RNNCellBase
 
 _LEAVES = frozenset("MaxMin RadialActivation OrthogonalConv2d SkewConv2d".split())  # of nbkit.nets, whole as they are
@@ -51,10 +52,12 @@ class Trace:
     Attributes:
         steps: the input first, the output last; steps that lead nowhere are left out.
         net: the same function, its weights shared, in which functional activations and maps are modules.
+        read: names of the parameters and buffers that functions read.
     """
 
     steps: tuple[Step, ...]
     net: nn.Module
+    read: frozenset[str]
 
 
 def is_linear(module: nn.Module) -> bool:
@@ -78,7 +81,7 @@ def traced(module: nn.Module) -> Trace:
     """
     if not isinstance(module, nn.Module):
         raise NbkitError(f"traced: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
-    held = _Held(module)
+    held = _Held(unwrapped(module))
     try:
         graph = _Tracer().trace(held)
         reader = _Reader(held)
@@ -95,7 +98,15 @@ def traced(module: nn.Module) -> Trace:
             f"traced: {type(module).__name__} must return one tensor that depends on its input, got another result. "
             "Wrap it in a module that does."
         )
-    return Trace(_leading_to(reader.steps, last), net)
+    read = frozenset(node.target.removeprefix("held.") for node in reader.values if node.op == "get_attr")
+    return Trace(_leading_to(reader.steps, last), net, read)
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside what torch.compile or a parallel run wraps around it."""
+    while hasattr(module, "_orig_mod") or isinstance(module, _PARALLEL):
+        module = module._orig_mod if hasattr(module, "_orig_mod") else module.module
+    return module
 
 
 class _Held(nn.Module):

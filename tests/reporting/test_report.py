@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -68,6 +69,17 @@ def test_no_measure_is_computed_twice(calls):
     assert {measure[:2]: count for measure, count in calls.items()} == {measure[:2]: measure[2] for measure in MEASURES}
 
 
+def test_whoever_asks_while_a_thread_computes_waits_for_it(calls):
+    found = report(mlp(5, 8, 8, 3), torch.randn(2, 5))
+    threads = [threading.Thread(target=lambda: list(found.steps())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert found.not_covered == ()
+    for thread in threads:
+        thread.join()
+    assert {measure[:2]: count for measure, count in calls.items()} == {measure[:2]: measure[2] for measure in MEASURES}
+
+
 def test_steps_go_part_by_part_and_end_with_each():
     seen = list(report(mlp(5, 8, 8, 3), torch.randn(2, 5)).steps())
     assert [part for part, done, total in seen if done == total] == list(Report.PARTS)
@@ -113,6 +125,32 @@ def test_every_precision_is_measured(dtype):
     expected = np.linalg.svd(net[0].weight.detach().double().numpy(), compute_uv=False)
     assert found.spectra[0].singular_values.numpy() == pytest.approx(expected, rel=1e-6)
     assert found.jacobian.shape == (2, 2) and found.growth is not None and found.not_covered == ()
+
+
+@pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel], ids=["compiled", "parallel"])
+def test_what_is_wrapped_around_a_module_is_looked_through(wrap):
+    net, x = mlp(4, 6, 2), torch.randn(2, 4)
+    found = report(wrap(net), x)
+    assert [layer.name for layer in found.layers] == ["0", "2"] and found.not_covered == ()
+    assert torch.equal(found.growth.lengths, report(net, x).growth.lengths)
+
+
+def test_inference_mode_makes_no_difference():
+    x = torch.randn(2, 4)
+    with torch.inference_mode():
+        net = mlp(4, 6, 2)
+        inside = report(net, x.clone())
+        lengths = inside.growth.lengths
+    assert inside.not_covered == () and torch.equal(lengths, report(net, x).growth.lengths)
+
+
+def test_weights_that_a_forward_reads_are_executed():
+    class Standardised(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
+
+    found = report(nn.Sequential(Standardised(2, 3, 3), nn.ReLU()), torch.randn(1, 2, 5, 5))
+    assert found.not_covered == () and [layer.kind for layer in found.layers] == ["Conv2d"]
 
 
 def flat_images() -> nn.Module:

@@ -56,6 +56,7 @@ _HOME = {
     "SpeedExplorer": "speed",
     "PruningExplorer": "prunings",
     "PhaseExplorer": "phases",
+    "TrainabilityExplorer": "phases",
     "ExpressiveExplorer": "expressive",
     "ConvTablesExplorer": "conv_tables",
     "LabExplorer": "lab",

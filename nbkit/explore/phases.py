@@ -1,7 +1,7 @@
 """Explorers of notebook 13: phase diagrams that fill in cell by cell, beside the large ones that are stored."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import lru_cache
@@ -26,7 +26,11 @@ _LINES = ("measured 1", "rms law is 1", "bound is 1")
 _LEAST = 1e-9  # of a growth: dead networks have a place on the logarithmic scale, far below the others
 _CELLS_A_FRAME = 6
 _TRAINED_LINES = ("this accuracy", "so many directions at birth")
-_SHOWN = {"accuracy": ("accuracy", 1.0), "loss / ln 10": ("loss", np.log(10)), "directions / 64": ("directions", 64.0)}
+_SHOWN: dict[str, Callable[[dict], np.ndarray]] = {
+    "accuracy": lambda known: known["accuracy"],
+    "loss / ln 10": lambda known: known["loss"] / np.log(10),
+    "ln directions / ln 64": lambda known: np.log(known["directions"]) / np.log(64),
+}
 _WEIGHTS = {"orthogonal (SAO)": "orthogonal", "Gaussian": "Gaussian"}
 
 
@@ -100,7 +104,7 @@ class TrainabilityExplorer(Explorer):
     }
     presets = {
         "what trained": {"shown": "accuracy"},
-        "what was there at birth": {"shown": "directions / 64"},
+        "what was there at birth": {"shown": "ln directions / ln 64"},
     }
     height = 480
 
@@ -118,8 +122,7 @@ class TrainabilityExplorer(Explorer):
                 _TRAINED_LINES[0]: level_line(_STORED.depths, values["accuracy"], accuracy),
                 _TRAINED_LINES[1]: level_line(_STORED.depths, np.log(values["directions"]), np.log(directions)),
             }
-            column, unit = _SHOWN[shown]
-            frame["weights"][name] = values | {"values": values[column] / unit, "lines": lines}
+            frame["weights"][name] = values | {"values": _SHOWN[shown](values), "lines": lines}
         yield frame
 
     def draw(self, frame: dict) -> None:
@@ -250,17 +253,11 @@ def _span(values: np.ndarray) -> str:
 
 
 def _trained_title(frame: dict) -> str:
-    told = []
-    for name, own in frame["weights"].items():
-        deepest = [
-            max(
-                [depth for depth, right in zip(_STORED.depths, column, strict=True) if right >= frame["accuracy"]]
-                or [0]
-            )
-            for column in own["accuracy"].T
-        ]
-        told.append(f"{name.split(' ')[0]} weights to depth {_depths(deepest)}")
-    return f"{frame['accuracy']:.0%} of the digits right: {'; '.join(told)}"
+    ends = []
+    for own in frame["weights"].values():
+        reached = own["accuracy"] >= frame["accuracy"]
+        ends.append([max(np.array(_STORED.depths)[column], default=0) for column in reached.T])
+    return f"{frame['accuracy']:.0%} right: orthogonal weights to depth {_depths(ends[0])}; Gaussian ones to {_depths(ends[1])}"
 
 
 def _depths(deepest: list[int]) -> str:

@@ -9,13 +9,15 @@ from plotly.subplots import make_subplots
 
 from nbkit.errors import NbkitError
 from nbkit.figures.arrays import as_array
-from nbkit.figures.template import INK, MAGNITUDE, SIGNED, dress
+from nbkit.figures.template import CARD, INK, MAGNITUDE, SIGNED, dress
 
 __all__ = ["PhasePanel", "phase_axes", "phase_figure", "phase_traces"]
 
 _FOLD = 4.0  # of the signed map: it ends at 1 / 4 and 4
 _SIGNED_TICKS = {"tickvals": [-2, -1, 0, 1, 2], "ticktext": ["≤ ¼", "½", "1", "2", "≥ 4"]}
-_DASHES = "solid", "dash", "dot", "dashdot"
+_DASHES, _SIGNS = ("solid", "dash", "dot"), ("──", "╌╌", "┈┈")
+_LETTERS = 0.055  # of the drawing area's height: a line of words
+_HALO = ", ".join([f"0px 0px 3px {INK}"] * 3)  # words lie on any colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +49,11 @@ def phase_figure(
     title: str = "",
     height: int = 470,
 ) -> go.Figure:
-    """Diagrams side by side with one colour map: a heat map each, then its lines, the first solid, and their names.
+    """Diagrams side by side with one colour map: a heat map each, then its lines, solid, dashed, dotted, and their names.
 
     Args:
         panels: left to right.
-        lines: the names of all lines, in the same order in every panel; at most four.
+        lines: the names of all lines, in the same order in every panel; at most three.
         x_label, y_label, value_label: with their symbols.
         signed: what is 1 is white, more is vermilion, less is blue, by factors up to 4; default magnitudes in [0, 1].
         title: the finding.
@@ -65,8 +67,9 @@ def phase_figure(
         cells = go.Heatmap(
             name="cells", coloraxis="coloraxis", hovertemplate="%{text}<extra></extra>", hoverongaps=False
         )
-        drawn = [_line(name, dash) for name, dash in zip(lines, _DASHES, strict=False)]
-        words = go.Scatter(name="names", mode="text", hoverinfo="skip", textfont={"color": INK, "size": 12})
+        drawn = [_line(name, dash, INK if signed else CARD) for name, dash in zip(lines, _DASHES, strict=False)]
+        font = {"color": CARD, "size": 12, "shadow": _HALO}
+        words = go.Scatter(name="names", mode="text", hoverinfo="skip", textposition="middle right", textfont=font)
         figure.add_traces([cells, *drawn, words], rows=1, cols=place)
     for trace, values in zip(figure.data, phase_traces(panels, lines, signed=signed), strict=True):
         trace.update(values)
@@ -118,29 +121,21 @@ def phase_traces(
         drawn = [tuple(np.asarray(values, dtype=float) for values in panel.lines.get(name, ((), ()))) for name in lines]
         traces.append({"x": _edges(x), "y": _edges(y), "z": cells, "text": told})
         traces += [{"x": a, "y": b} for a, b in drawn]
-        traces.append(_words(lines, drawn, _edges(y)))
+        traces.append(_words(lines, drawn, _edges(x), _edges(y)))
     return traces
 
 
-def _line(name: str, dash: str) -> go.Scatter:
-    return go.Scatter(name=name, mode="lines", line={"color": INK, "width": 2.4, "dash": dash}, hoverinfo="name")
+def _line(name: str, dash: str, colour: str) -> go.Scatter:
+    return go.Scatter(name=name, mode="lines", line={"color": colour, "width": 2.4, "dash": dash}, hoverinfo="name")
 
 
-def _words(
-    names: Sequence[str], lines: Sequence[tuple[np.ndarray, np.ndarray]], shown: np.ndarray
-) -> dict[str, object]:
-    """The lines' names beside them: the solid line's where it begins, the others' where they end in what is shown."""
-    words = {"x": [], "y": [], "text": [], "textposition": []}
-    for name, (x, y), place in zip(names, lines, (0, -1, -1, -1), strict=False):
-        inside = np.flatnonzero((y >= shown[0]) & (y <= shown[-1])) if shown.size else ()
-        if len(inside) > 1:
-            rises = y[inside[-1]] > y[inside[0]]
-            side = ("bottom right", "top right") if place == 0 else ("top left", "bottom left")
-            words["x"].append(x[inside[place]])
-            words["y"].append(y[inside[place]])
-            words["text"].append(name)
-            words["textposition"].append(side[0] if rises else side[1])
-    return words
+def _words(names: Sequence[str], drawn: Sequence[tuple], x: np.ndarray, y: np.ndarray) -> dict[str, object]:
+    """The names of the lines that are there, above one another in the lower left corner, where none runs."""
+    told = [f" {sign} {name}" for name, sign, (at, _) in zip(names, _SIGNS, drawn, strict=False) if at.size]
+    if not x.size:
+        return {"x": x, "y": x, "text": []}
+    shares = _LETTERS * (0.7 + np.arange(len(told))[::-1])
+    return {"x": np.full(len(told), x[0]), "y": y[0] * (y[-1] / y[0]) ** shares, "text": told}
 
 
 def _checked(panel: PhasePanel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nbkit.explore import PhaseExplorer
+from nbkit.explore import PhaseExplorer, TrainabilityExplorer
 from nbkit.explore import phases as room
 from nbkit.results import load_result
 from nbkit.runs.phases import growth_cell
@@ -93,3 +93,42 @@ def test_its_store_goes_when_it_is_closed():
     explorer.close()
     with pytest.raises(FileNotFoundError):
         open(f"{folder}/growth.jsonl")
+
+
+@pytest.fixture
+def trained(opened):
+    return opened(TrainabilityExplorer)
+
+
+def test_what_trained_is_the_mean_of_the_stored_cells(trained):
+    columns = load_result("phases_training").columns
+    kept = (columns["weights"] == "Gaussian") & (columns["degree"] == 8) & (columns["depth"] == 20)
+    own = trained.data["weights"]["Gaussian"]
+    assert own["values"][3, 2] == pytest.approx(columns["accuracy"][kept].mean())
+    trained.set(shown="loss / ln 10")
+    trained.settle()
+    assert trained.data["weights"]["Gaussian"]["values"][3, 2] == pytest.approx(
+        columns["loss"][kept].mean() / np.log(10)
+    )
+    assert trained.figure.layout.coloraxis.colorbar.title.text == "loss / ln 10"
+
+
+def test_the_lines_stand_between_the_depths_on_both_sides_of_their_levels(trained):
+    for accuracy, directions in ((0.5, 1.5), (0.7, 3.0)):
+        trained.set(accuracy=accuracy, directions=directions)
+        trained.settle()
+        own = trained.data["weights"]["Gaussian"]
+        levels = zip(own["lines"].values(), (own["accuracy"], own["directions"]), (accuracy, directions), strict=True)
+        for line, values, level in levels:
+            for at, column in zip(line, values.T, strict=True):
+                first = np.flatnonzero(column < level)[0]
+                assert room._STORED.depths[first - 1] <= at <= room._STORED.depths[first]
+    assert np.isnan(trained.data["weights"]["orthogonal (SAO)"]["lines"][room._TRAINED_LINES[1]]).all()
+
+
+def test_its_title_tells_the_deepest_that_reach_the_accuracy(trained):
+    accuracy = trained.data["weights"]["Gaussian"]["accuracy"]
+    first, last = (max(np.array(room._STORED.depths)[column >= 0.5]) for column in accuracy.T[[0, -1]])
+    title = trained.figure.layout.title.text.replace("<br>", " ")
+    assert title.startswith("50% right: orthogonal weights to depth")
+    assert title.endswith(f"Gaussian ones to {first} at degree 2, {last} at degree 64")

@@ -30,12 +30,13 @@ def test_a_signed_map_is_white_at_1_and_ends_at_4():
     assert list(axis.colorbar.ticktext)[2:4] == ["1", "2"] and list(axis.colorbar.tickvals)[2:4] == [0, 1]
 
 
-def test_the_first_line_is_solid_and_named_where_it_begins_the_others_where_they_end():
+def test_lines_are_solid_then_dashed_and_those_that_are_there_are_named_below_one_another():
     figure = phase_figure([PANEL], LINES, **LABELS)
     solid, dashed, words = figure.data[1:]
     assert (solid.line.dash, dashed.line.dash) == ("solid", "dash")
-    assert list(words.text) == list(LINES) and list(words.x) == [1, 16] and list(words.y) == [50, 20]
-    assert list(words.textposition) == ["top right", "top left"]  # beside a line that falls, and one that rises
+    assert [text.strip() for text in words.text] == ["── measured", "╌╌ law"] and words.y[0] > words.y[1] > 0.1
+    alone = PhasePanel("live", X, Y, VALUES, lines={"law": PANEL.lines["law"]})
+    assert [text.strip() for text in phase_traces([alone], LINES)[-1]["text"]] == ["╌╌ law"]
 
 
 def test_axes_are_logarithmic_and_say_so_and_panels_are_named():

@@ -161,7 +161,7 @@ def _found(measure: str, over: str) -> dict:
     return {
         "curves": {net: _curve(each) for net, each in fits.items()},
         "slopes": {net: interval(each.slopes) for net, each in fits.items()},
-        "ratios": {net: _ratio(each, fits["dense"]) for net, each in fits.items()},
+        "ratios": {net: _ratio(fits["radix"], fits[net]) for net in ("dense", "narrow")},
         "is_partial": stored.is_partial,
     }
 
@@ -172,9 +172,9 @@ def _curve(fits: BestFits) -> ErrorCurve:
     return ErrorCurve(fits.depths, fits.n_parameters, middle, low, high)
 
 
-def _ratio(fits: BestFits, dense: BestFits) -> float:
-    """Error over the dense one's, geometric mean over depths and seeds."""
-    return float(np.exp((np.log(fits.errors) - np.log(dense.errors)).mean()))
+def _ratio(fits: BestFits, others: BestFits) -> float:
+    """Error over the others' error, geometric mean over depths and seeds."""
+    return float(np.exp((np.log(fits.errors) - np.log(others.errors)).mean()))
 
 
 def _is_same(values: dict[str, object], before: dict[str, object]) -> bool:
@@ -183,10 +183,9 @@ def _is_same(values: dict[str, object], before: dict[str, object]) -> bool:
 
 def _title(frame: dict) -> str:
     about = f"{frame['about']} of four functions" if _POOLS.get(frame["about"]) else f"functions {frame['about']}"
-    told = [
-        f"N^{middle:.2f} {FIT_LOOKS[net][3]}".replace("-", "−")
-        + ("" if net == "dense" else f" ({frame['ratios'][net]:.2f}×)")
-        for net, (middle, _, _) in frame["slopes"].items()
-    ]
+    told = {
+        net: f"N^{middle:.2f} {FIT_LOOKS[net][3]}".replace("-", "−") for net, (middle, _, _) in frame["slopes"].items()
+    }
+    told["radix"] += f" ({', '.join(f'{ratio:.2f}× {net}' for net, ratio in frame['ratios'].items())})"
     about = f"partial run, {about}" if frame["is_partial"] else about
-    return f"{about[0].upper()}{about[1:]}: error ~ {', '.join(told)}"
+    return f"{about[0].upper()}{about[1:]}: error ~ {', '.join(told.values())}"

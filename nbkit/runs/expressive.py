@@ -56,7 +56,7 @@ class Settings:
         grid: points a side on which errors are measured.
     """
 
-    seeds: tuple[int, ...] = tuple(range(8))
+    seeds: tuple[int, ...] = tuple(range(4))
     depths: tuple[int, ...] = (2, 3, 4, 6, 8, 12)
     width: int = 16
     radices: tuple[int, ...] = (4, 4)

@@ -75,19 +75,19 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def power_laws(columns: Mapping[str, Sequence]) -> list[dict]:
-    """A row for each kind of network, measure, and "worst" or "mean": slopes, and how they stand against "dense".
+    """A row for each measure, "worst" or "mean", kind of network, and kind that it is held against ("dense", "narrow").
 
-    slope: of log error against log depth. gap: slope less that of "dense". ratio: error over that of "dense", geometric mean
-    over depths. Each with the 95 % interval over seeds, paired by seed where two kinds are compared.
+    slope: of log error against log depth. gap: slope less that of the other. ratio: error over that of the other, geometric
+    mean over depths. Each with its 95 % interval over seeds, paired by seed where two kinds are compared.
     """
     rows = []
     for measure, over in itertools.product(MEASURES, ("worst", "mean")):
         fits = best_fits(columns, measure, over)
-        dense = fits["dense"]
-        for net, each in fits.items():
-            ratios = (np.log(each.errors) - np.log(dense.errors)).mean(axis=1)
-            row = {"net": net, "measure": measure, "over": over}
-            row |= _told("slope", interval(each.slopes)) | _told("gap", interval(each.slopes - dense.slopes))
+        for net, against in itertools.product(fits, [net for net in ("dense", "narrow") if net in fits]):
+            one, other = fits[net], fits[against]
+            row = {"measure": measure, "over": over, "net": net, "against": against}
+            row |= _told("slope", interval(one.slopes)) | _told("gap", interval(one.slopes - other.slopes))
+            ratios = (np.log(one.errors) - np.log(other.errors)).mean(axis=1)
             rows.append(row | _told("ratio", np.exp(interval(ratios))))
     return rows
 

@@ -26,15 +26,18 @@ def test_curves_slopes_and_title_are_those_of_the_stored_fits(opened, measure, p
     stored = load_result("expressive_fits").columns
     key, over = {"largest": "sup"}.get(measure, "rms"), pool.removeprefix("the ")
     fits = best_fits(stored, key, over)
-    laws = {row["net"]: row for row in power_laws(stored) if (row["measure"], row["over"]) == (key, over)}
+    laws = {
+        (row["net"], row["against"]): row for row in power_laws(stored) if (row["measure"], row["over"]) == (key, over)
+    }
     title = explorer.figure.layout.title.text.replace("<br>", " ")
     assert f"{pool[1:]} of four functions: error ~ N^" in title
     for net in NETS:
         curve = explorer.data["curves"][net]
         np.testing.assert_allclose(curve.middle, np.exp(np.log(fits[net].errors).mean(axis=0)))
-        assert explorer.data["slopes"][net][0] == pytest.approx(laws[net]["slope"])
-        assert f"N^{laws[net]['slope']:.2f}".replace("-", "−") in title
-        assert net == "dense" or f"({laws[net]['ratio']:.2f}×)" in title
+        assert explorer.data["slopes"][net][0] == pytest.approx(laws[net, "dense"]["slope"])
+        assert f"N^{laws[net, 'dense']['slope']:.2f}".replace("-", "−") in title
+    ratios = [f"{laws['radix', net]['ratio']:.2f}× {net}" for net in ("dense", "narrow")]
+    assert f"RadiX ({', '.join(ratios)}), " in title
 
 
 def test_one_function_may_be_asked_for(opened):

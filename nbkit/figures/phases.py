@@ -15,7 +15,7 @@ __all__ = ["PhasePanel", "phase_axes", "phase_figure", "phase_traces"]
 
 _FOLD = 4.0  # of the signed map: it ends at 1 / 4 and 4
 _SIGNED_TICKS = {"tickvals": [-2, -1, 0, 1, 2], "ticktext": ["≤ ¼", "½", "1", "2", "≥ 4"]}
-_DASHES, _SIGNS = ("solid", "dash", "dot"), ("──", "╌╌", "┈┈")
+_DASHES, _SIGNS = ("solid", "dash", "dot"), ("──", "- -", "···")
 _LETTERS = 0.055  # of the drawing area's height: a line of words
 _HALO = ", ".join([f"0px 0px 3px {INK}"] * 3)  # words lie on any colour
 

@@ -59,7 +59,7 @@ class Settings:
     widths: tuple[int, ...] = (32, 784)
     growth_depth: int = 10
     degrees: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
-    depths: tuple[int, ...] = (2, 5, 10, 20, 50, 100)
+    depths: tuple[int, ...] = (2, 5, 10, 20, 50, 100, 200)
     steps: int = 100
     n_seeds: int = 3
 

@@ -34,9 +34,9 @@ def test_lines_are_solid_then_dashed_and_those_that_are_there_are_named_below_on
     figure = phase_figure([PANEL], LINES, **LABELS)
     solid, dashed, words = figure.data[1:]
     assert (solid.line.dash, dashed.line.dash) == ("solid", "dash")
-    assert [text.strip() for text in words.text] == ["── measured", "╌╌ law"] and words.y[0] > words.y[1] > 0.1
+    assert [text.strip() for text in words.text] == ["── measured", "- - law"] and words.y[0] > words.y[1] > 0.1
     alone = PhasePanel("live", X, Y, VALUES, lines={"law": PANEL.lines["law"]})
-    assert [text.strip() for text in phase_traces([alone], LINES)[-1]["text"]] == ["╌╌ law"]
+    assert [text.strip() for text in phase_traces([alone], LINES)[-1]["text"]] == ["- - law"]
 
 
 def test_axes_are_logarithmic_and_say_so_and_panels_are_named():

@@ -93,7 +93,8 @@ def test_every_file_that_the_readme_shows_is_there():
     assert shown and [name for name in shown if not (ROOT / name).is_file()] == []
 
 
-def test_the_readmes_example_is_true():
+def test_the_readmes_example_is_true(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the sweep keeps its store
     outcome = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
     assert outcome.attempted >= 5 and outcome.failed == 0
 

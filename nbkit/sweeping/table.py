@@ -61,13 +61,15 @@ class Sweep:
 
     def axis(self, name: str) -> list:
         """The different values of a column in the order of the grid."""
-        return list(dict.fromkeys(row[self._known("axis", "name", name)] for row in self.rows if name in row))
+        check_choice("Sweep.axis", "name", name, self.columns)
+        return list(dict.fromkeys(row[name] for row in self.rows if name in row))
 
     def column(self, name: str) -> np.ndarray:
         """A column (n_rows,): numbers as such, with NaN where a failure has none; anything else as objects."""
         import numpy as np
 
-        values = [row.get(self._known("column", "name", name)) for row in self.rows]
+        check_choice("Sweep.column", "name", name, self.columns)
+        values = [row.get(name) for row in self.rows]
         if any(isinstance(value, (str, tuple)) for value in values) or all(value is None for value in values):
             return np.array([*values, None], dtype=object)[:-1]  # one more, lest tuples of one length become a matrix
         return np.array([np.nan if value is None else value for value in values])
@@ -98,12 +100,12 @@ class Sweep:
             )
         if "seed" in self.names and "seed" not in axes:
             axes = (*axes, "seed")
-        column = self.column(value)
-        if column.dtype == object:
+        numbers = self.column(value).tolist()
+        if not all(isinstance(number, (int, float)) for number in numbers):
             raise NbkitError(f"Sweep.array: value must be a column of numbers, got {value!r}. Use column({value!r}).")
         places = [{entry: place for place, entry in enumerate(self.axis(name))} for name in axes]
         found = np.full([len(known) for known in places], np.nan)
-        for row, number in zip(self.rows, column.tolist()):
+        for row, number in zip(self.rows, numbers):
             found[tuple(known[row[name]] for name, known in zip(axes, places))] = number
         if not mean or "seed" not in axes:
             return found
@@ -115,17 +117,15 @@ class Sweep:
         """Write all rows as CSV; an older file is replaced when the new one is whole. Returns the path."""
         if not isinstance(path, (str, Path)):
             raise NbkitError(f"Sweep.to_csv: path must be a path, got {show(path)}. Write it as 'sweep.csv'.")
-        text = io.StringIO()
+        text, columns = io.StringIO(), self.columns
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_entry(row.get(name)) for name in self.columns] for row in self.rows)
+        writer.writerow(columns)
+        writer.writerows([_entry(row.get(name)) for name in columns] for row in self.rows)
         partial = Path(f"{path}.partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
         os.replace(partial, path)
         return Path(path)
-
-    def _known(self, who: str, argument: str, name: object) -> str:
-        return check_choice(f"Sweep.{who}", argument, name, self.columns)
 
     def __repr__(self) -> str:
         seconds = sum(row["seconds"] or 0 for row in self.rows)
@@ -133,11 +133,10 @@ class Sweep:
         return f"<Sweep of {self.function}: {len(self)} cells{failures}, {seconds:.3g} s of work>"
 
     def _repr_html_(self) -> str:
-        shown = self.rows[:_SHOWN_ROWS]
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        shown, columns = self.rows[:_SHOWN_ROWS], self.columns
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
         body = "".join(
-            f"<tr>{''.join(f'<td>{html.escape(_short(row.get(name)))}</td>' for name in self.columns)}</tr>"
-            for row in shown
+            f"<tr>{''.join(f'<td>{html.escape(_short(row.get(name)))}</td>' for name in columns)}</tr>" for row in shown
         )
         more = f"<p>and {len(self) - len(shown)} more</p>" if len(self) > len(shown) else ""
         return f"<p>{html.escape(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>{more}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -114,7 +115,7 @@ class LocalPool(ThreadPoolExecutor):
             ) from None
         return process, pipe
 
-    def kill(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """End at once, whatever is being computed."""
         self.shutdown(wait=False, cancel_futures=True)
         with self._lock:
@@ -155,11 +156,8 @@ def workers(who: str, executor: object, n_cells: int) -> Iterator[Executor]:
         with _client(who, executor) as client:
             yield client.get_executor()
     elif executor is None:
-        pool = LocalPool(max(1, min(_n_cores(), n_cells)))
-        try:
+        with LocalPool(max(1, min(_n_cores(), n_cells))) as pool:
             yield pool
-        finally:
-            pool.kill()
     else:
         raise NbkitError(
             f"{who}: executor must be None, an Executor or a scheduler's address, got {show(executor)}. "
@@ -230,15 +228,12 @@ def local_cluster(n_workers: int = 2) -> Iterator[Executor]:
     n_workers = check_integer("local_cluster", "n_workers", n_workers, at_least=1)
     if find_spec("distributed") is None:
         print(f"local_cluster: {n_workers} process{'es' * (n_workers > 1)} of this machine (dask is not installed)")
-        pool = LocalPool(n_workers)
-        try:
+        with LocalPool(n_workers) as pool:
             yield pool
-        finally:
-            pool.kill()
         return
     from distributed import Client, LocalCluster
 
     print(f"local_cluster: a dask scheduler and {n_workers} worker process{'es' * (n_workers > 1)}")
-    options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+    options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.ERROR}
+    with LocalCluster(n_workers=n_workers, **options) as cluster, Client(cluster, set_as_default=False) as client:
         yield client.get_executor()

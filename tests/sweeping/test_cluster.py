@@ -22,25 +22,11 @@ def cluster():
 @pytest.fixture
 def executor(cluster):
     with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=120)  # one of them may have been killed by the test before
         yield client.get_executor()
 
 
 def swept(function, grid, store, executor, **options):
     return sweep(function, grid, store=store, executor=executor, progress=False, **options)
-
-
-def test_every_cell_arrives_once_though_a_worker_is_killed_in_the_middle(store, executor):
-    rows = []
-    for row in stream_sweep(toy_cells.where, {"i": range(60)}, store=store, executor=executor):
-        rows.append(row)
-        if len(rows) == 10:
-            os.kill(row["pid"], signal.SIGKILL)
-            killed = row["pid"]
-    assert sorted(row["i"] for row in rows) == [*range(60)]
-    assert sorted(json.loads(line)["cell"]["i"] for line in store.read_text().splitlines()) == [*range(60)]
-    assert all(row["error"] is None for row in rows)
-    assert {row["pid"] for row in rows[20:]} - {killed}
 
 
 def test_both_workers_work_and_short_cells_travel_together(store, executor):
@@ -115,3 +101,17 @@ def test_a_cluster_has_workers(n_workers):
     with pytest.raises(NbkitError, match="local_cluster: n_workers must be an integer of at least 1"):
         with local_cluster(n_workers):
             pass
+
+
+# The last one, because a busy machine may take minutes to replace the worker.
+def test_every_cell_arrives_once_though_a_worker_is_killed_in_the_middle(store, executor):
+    rows = []
+    for row in stream_sweep(toy_cells.where, {"i": range(60)}, store=store, executor=executor):
+        rows.append(row)
+        if len(rows) == 10:
+            os.kill(row["pid"], signal.SIGKILL)
+            killed = row["pid"]
+    assert sorted(row["i"] for row in rows) == [*range(60)]
+    assert sorted(json.loads(line)["cell"]["i"] for line in store.read_text().splitlines()) == [*range(60)]
+    assert all(row["error"] is None for row in rows)
+    assert {row["pid"] for row in rows[20:]} - {killed}

@@ -64,6 +64,11 @@ def test_a_name_of_one_value_needs_no_axis():
     assert swept(a=[1, 3], b=[2]).array("value", "a").tolist() == [120, 320]
 
 
+def test_numbers_too_large_for_an_integer_of_numpy_are_numbers():
+    rows = [{"a": a, "value": 2 ** (70 * a), "seconds": 0.0, "error": None} for a in (0, 1)]
+    assert Sweep("room.f", 0, ("a",), rows).array("value", "a").tolist() == [1.0, 2.0**70]
+
+
 def test_cells_that_are_not_there_are_nan():
     done = swept(a=[1, 3], b=[1, 2])
     done.rows.pop(1)
@@ -86,11 +91,11 @@ def test_an_array_that_cannot_be_is_refused(arguments, message):
 
 def test_csv_is_the_table(tmp_path):
     done = swept(a=[1, 2], seed=[0, 1])
-    path = done.to_csv(tmp_path / "sweep.csv")
+    path = done.to_csv(tmp_path / "new" / "sweep.csv")
     rows = list(csv.DictReader(path.open(newline="")))
     assert [row["value"] for row in rows] == ["100", "101", "200", ""]
     assert rows[3] == {"a": "2", "seed": "1", "value": "", "seconds": "0.5", "error": "ValueError: no, <b>"}
-    assert [file.name for file in tmp_path.iterdir()] == ["sweep.csv"]
+    assert [file.name for file in path.parent.iterdir()] == ["sweep.csv"]
 
 
 def test_an_older_csv_stays_where_a_new_one_cannot_be_written(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -60,7 +62,12 @@ def _line(points: torch.Tensor, generator: np.random.Generator) -> tuple[Traject
 
 
 def _n_units(subject: Subject) -> int:
-    return sum(int(np.prod(subject.sizes.get(module, ()) or (1,))) * len(module.weight) for _, module in subject.layers)
+    """About how many units there are behind all layers, for one example."""
+    found = 0
+    for _, module in subject.layers:
+        n_nodes = module.layer.n_out if hasattr(module, "layer") else len(module.weight)
+        found += n_nodes * math.prod(subject.sizes.get(module, ()))
+    return found
 
 
 def _names(subject: Subject, depth: int) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from nbkit.reporting.parts import Removable
 from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, through
 from nbkit.topology import Layer
-from nbkit.topology.modules import Wired, effective_weight
+from nbkit.topology.modules import Wired
+from nbkit.topology.wires import effective_weight
 
 __all__ = ["dead_units", "is_radial", "low_rank", "radial_axes", "small_weights"]
 

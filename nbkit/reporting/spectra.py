@@ -19,8 +19,8 @@ from nbkit.measure import (
 from nbkit.measure.convolution import folded_kernel
 from nbkit.nets import SkewConv2d, SparseSequential
 from nbkit.reporting.parts import Spectrum
-from nbkit.topology.modules import effective_weight
 from nbkit.topology.tracing import TRANSPOSED
+from nbkit.topology.wires import effective_weight
 
 __all__ = ["jacobian_rows", "layer_spectrum"]
 

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize, prune
 
 from nbkit.device import as_tensor
 from nbkit.errors import NbkitError
-from nbkit.topology.tracing import RECURRENT, Step, is_linear, traced, unwrapped
+from nbkit.topology.tracing import RECURRENT, Step, is_linear, takes_images, traced, unwrapped
 
 __all__ = ["Subject"]
 
@@ -184,8 +184,8 @@ def _points(net: nn.Module, x: object, sizes: dict[nn.Module, tuple[int, ...]]) 
 
 def _readings(net: nn.Module, given: torch.Tensor) -> Iterator[torch.Tensor]:
     """As a batch and as one example, the likelier first."""
-    axes = [each.weight.ndim for each in net.modules() if is_linear(each) and hasattr(each, "weight")]
-    is_image = axes and axes[0] > 2 and given.ndim == axes[0] - 1
+    first = next((each for each in net.modules() if is_linear(each)), None)
+    is_image = first is not None and takes_images(first) and given.ndim == first.weight.ndim - 1
     if given.ndim > 1 and not is_image:
         yield given
     yield given[None]

@@ -21,7 +21,9 @@ from nbkit.reporting.spectra import jacobian_rows, layer_spectrum
 from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, alive, layer_report, reach_report
 from nbkit.topology import Layer, Topology
-from nbkit.topology.modules import Wired, check_threshold, wired, wires_of
+from nbkit.topology.modules import Wired, wired
+from nbkit.topology.tracing import takes_images
+from nbkit.topology.wires import check_threshold, wires_of
 
 __all__ = ["Report", "report"]
 
@@ -182,7 +184,7 @@ class Report:
         steps = self._subject.steps
         if steps is not None:
             points = self._subject.points
-            n_in = points.shape[1] if layers[0][1].weight.ndim > 2 and points.ndim > 2 else None
+            n_in = points.shape[1] if takes_images(layers[0][1]) and points.ndim > 2 else None
             make = partial(wired, "report", steps, layer_of=self._wires_of, n_in=n_in)
             self._nodes = self._try("reach", make)
             for step in steps:

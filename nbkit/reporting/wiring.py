@@ -15,7 +15,8 @@ from nbkit.device import memory_budget
 from nbkit.measure import n_components
 from nbkit.reporting.parts import LayerReport, ReachReport, UnitReport
 from nbkit.topology import Layer
-from nbkit.topology.modules import Wired, effective_weight
+from nbkit.topology.modules import Wired
+from nbkit.topology.wires import effective_weight
 
 __all__ = ["Alive", "alive", "layer_report", "reach_report", "through"]
 

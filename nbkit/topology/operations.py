@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-__all__ = ["ASKING", "CONCATENATING", "JOINING", "MAPS", "Called", "kind_of", "plain_name", "stand_in"]
+__all__ = ["ASKING", "CONCATENATING", "JOINING", "MAPS", "REDUCING", "Called", "kind_of", "plain_name", "stand_in"]
 
 # Names of modules and of functions alike, small letters only: ReLU, relu, F.relu and x.relu_() are "relu".
 _ELEMENTWISE = frozenset(
@@ -33,6 +33,7 @@ _MIXING = frozenset(
 _CLASSES = {
     name.lower(): getattr(nn, name) for name in (*nn.modules.activation.__all__, "MaxPool1d", "MaxPool2d", "MaxPool3d")
 }
+REDUCING = frozenset("mean sum amax".split())
 MAPS = frozenset("linear conv1d conv2d conv3d matmul".split())
 ASKING = frozenset("size dim ndimension numel getattr".split())  # for shapes, which carry no values
 

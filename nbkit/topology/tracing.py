@@ -11,9 +11,19 @@ from torch import fx, nn
 
 from nbkit.errors import NbkitError
 from nbkit.topology.layer import Layer
-from nbkit.topology.operations import ASKING, CONCATENATING, JOINING, MAPS, kind_of, plain_name, stand_in
+from nbkit.topology.operations import ASKING, CONCATENATING, JOINING, MAPS, REDUCING, kind_of, plain_name, stand_in
 
-__all__ = ["CONVOLUTIONS", "RECURRENT", "TRANSPOSED", "Step", "Trace", "is_linear", "traced", "unwrapped"]
+__all__ = [
+    "CONVOLUTIONS",
+    "RECURRENT",
+    "TRANSPOSED",
+    "Step",
+    "Trace",
+    "is_linear",
+    "takes_images",
+    "traced",
+    "unwrapped",
+]
 
 TRANSPOSED = nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED
@@ -62,11 +72,12 @@ class Trace:
 
 def is_linear(module: nn.Module) -> bool:
     """Whether a module is a linear map whose weights are its wires: Linear, a convolution, a sparse layer."""
-    return (
-        isinstance(getattr(module, "layer", None), Layer)
-        or isinstance(module, (nn.Linear, *CONVOLUTIONS))
-        or type(module).__name__ in ("OrthogonalConv2d", "SkewConv2d")
-    )
+    return isinstance(getattr(module, "layer", None), Layer) or isinstance(module, nn.Linear) or takes_images(module)
+
+
+def takes_images(module: nn.Module) -> bool:
+    """Whether a module is a convolution: its nodes are channels, in front of the axes of pixels."""
+    return isinstance(module, CONVOLUTIONS) or type(module).__name__ in ("OrthogonalConv2d", "SkewConv2d")
 
 
 def traced(module: nn.Module) -> Trace:
@@ -205,7 +216,9 @@ class _Reader:
         if plain in CONCATENATING:
             dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", node.kwargs.get("axis", 0))
             parts = [self.values[each] for each in node.args[0]]
-            is_plain = dim in (1, -1) and all(isinstance(each, _Position) for each in parts)
+            has_images = any(takes_images(step.module) for step in self.steps)
+            is_plain = dim == 1 or dim == -1 and not has_images
+            is_plain = is_plain and all(isinstance(each, _Position) for each in parts)
             kind = "concatenation" if is_plain else "unsupported"
             return self._add(node.name, name, kind, tuple(each.step for each in parts) if is_plain else positions)
         if plain in JOINING and len(positions) > 1:
@@ -213,7 +226,7 @@ class _Reader:
         kind = "elementwise" if plain in JOINING else kind_of(name)
         if len(positions) > 1:
             kind = "unsupported"
-        elif plain in ("mean", "sum", "amax") and _is_over_pixels(node):
+        elif plain in REDUCING and _is_over_pixels(node):
             kind = "passing"
         elif plain in MAPS:
             kind = "linear"

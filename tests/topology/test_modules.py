@@ -114,6 +114,26 @@ def test_unflattening_makes_pixels_channels_again():
     assert (joins(Topology.from_module(net)) == pattern(net, 3)).all()
 
 
+def joined_features(net: nn.Module, n_in: int, n_out: int, *shape: int) -> list:
+    """bool (n_in, n_out) between the last axis of the input and the last axis, or the channels, of the output."""
+    jacobian = torch.autograd.functional.jacobian(net.double(), torch.randn(1, *shape, dtype=torch.float64)).abs()
+    return (jacobian.reshape(n_out, -1, n_in).sum(dim=1) > 1e-12).T.tolist()
+
+
+def test_a_sequence_that_is_flattened_is_spread_time_by_time():
+    net = nn.Sequential(sparsely(nn.Linear(3, 4)), nn.Tanh(), nn.Flatten(), sparsely(nn.Linear(20, 6), 0.1))
+    topology = Topology.from_module(net)
+    assert topology.sizes == (3, 4, 20, 6) and list(topology[1].successors(1)) == [1, 5, 9, 13, 17]
+    assert topology[0:3].sizes[-1] == 6 and joins(topology).tolist() == joined_features(net, 3, 6, 5, 3)
+
+
+def test_numbers_that_become_a_sequence_are_folded_by_features():
+    net = nn.Sequential(sparsely(nn.Linear(3, 8), 0.2), nn.Unflatten(1, (2, 4)), sparsely(nn.Linear(4, 5))).double()
+    jacobian = torch.autograd.functional.jacobian(net, torch.randn(1, 3, dtype=torch.float64)).abs()
+    expected = jacobian.reshape(2, 5, 3).sum(dim=0) > 1e-12
+    assert joins(Topology.from_module(net)).tolist() == expected.T.tolist()
+
+
 def test_a_hand_written_forward_has_the_wires_of_the_chain():
     net = Written()
     topology = Topology.from_module(net)
@@ -146,6 +166,11 @@ def test_our_own_layers_are_taken_as_they_stand():
     topology = Topology.from_module(net)
     assert topology[0] is layer and topology[1] is layer
     assert Topology.from_module(net, 1e-9)[0].n_edges == 0
+
+
+def test_sparse_layers_stand_among_others_whatever_the_shape_of_their_weights():
+    net = nn.Sequential(nn.Linear(5, 64), SparseLinear(biregular(64, 64, 4), execution="blocks"), nn.Linear(64, 2))
+    assert net[1].weight.ndim == 3 and Topology.from_module(net).sizes == (5, 64, 64, 2)
 
 
 def test_a_module_used_twice_stands_there_twice():
@@ -241,6 +266,18 @@ REFUSED = {
     "widths": (
         lambda: nn.Sequential(nn.Linear(4, 3), nn.Linear(4, 3)),
         "must take what the steps before give, got 4 for 3",
+    ),
+    "rows": (
+        lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(4, 2)),
+        "must take the channels .* along another axis",
+    ),
+    "columns": (
+        lambda: nn.Sequential(nn.Linear(4, 4), nn.Conv1d(4, 2, 1)),
+        "must take the features .* along another axis",
+    ),
+    "one": (
+        lambda: nn.Sequential(nn.Linear(3, 1), nn.Linear(4, 2)),
+        "must take what the steps before give, got 4 for 1",
     ),
     "nan": (nan_net, "weights must be finite, got NaN"),
 }

@@ -35,8 +35,8 @@ def _rms(m: Measured) -> str:
 
 
 def tell_spread(a: Measured, b: Measured) -> str:
-    (one, error), (other, its_error) = ((m.numbers["spread"], m.numbers["spread_error"]) for m in (a, b))
-    apart = abs(one - other) / max(math.hypot(error, its_error), 1e-12)
+    one, other = (m.numbers["spread"] for m in (a, b))
+    apart = _apart(a, b, "spread", "spread_error")
     verdict = f"{apart:.1f} standard errors apart"
     if apart < _CLEAR:
         verdict += f": {a.numbers['nets']:.0f} networks tell no difference"
@@ -183,11 +183,16 @@ def _kind(m: Measured) -> str:
 
 
 def tell_isometry(a: Measured, b: Measured) -> str:
-    apart = abs(a.numbers["mean"] - b.numbers["mean"]) / max(
-        math.hypot(a.numbers["mean_error"], b.numbers["mean_error"]), 1e-12
-    )
-    verdict = "no difference" if apart < _CLEAR else f"{apart:.1f} standard errors apart"
-    return f"The log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}: {verdict}."
+    apart = {name: _apart(a, b, name, f"{name}_error") for name in ("mean", "spread")}
+    verdict = ", ".join(f"the {name} {far:.1f}" for name, far in apart.items())
+    clear = "told apart" if max(apart.values()) > _CLEAR else "not told apart"
+    return f"The log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}: {clear} ({verdict} standard errors)."
+
+
+def _apart(a: Measured, b: Measured, name: str, error: str) -> float:
+    """The difference of two measured numbers in standard errors; none where both are exact."""
+    errors = math.hypot(a.numbers[error], b.numbers[error])
+    return abs(a.numbers[name] - b.numbers[name]) / max(errors, 1e-9)
 
 
 def _logs(m: Measured) -> str:

@@ -58,11 +58,14 @@ def measure_compression(configuration: Configuration) -> Iterator[Measured]:
     """
     own, is_radial = _deep(configuration), configuration.activation == "radial"
     for frame in prepared("compression", own, np.array([own.degree / own.width])):
-        yield replace(frame, configuration=configuration)
+        yield (frame := replace(frame, configuration=configuration))
     each = [own]
     if own.wires not in ("dense", DECAYED):
         settings = {field.name: getattr(own, field.name) for field in fields(own)}
         each = [replace(own, degree=degree) for degree in admissible(**settings)["degree"]]
+    for one in each:
+        for _ in one.prepare():
+            yield frame
     wires = [funnel(one) for one in each]
     x, sizes = np.array([one.density for one in wires]), wires[0].sizes
     n_nodes, n_dense = sum(sizes[1:]), n_radial_parameters(sizes)

@@ -62,8 +62,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         2,
         "Do sparse random wires leave growth more to luck than regular ones?",
-        _of("random"),
-        _of("RadiX"),
+        _of("random", degree=4),
+        _of("RadiX", degree=4),
         "growth",
         tell_spread,
     ),

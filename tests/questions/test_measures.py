@@ -171,6 +171,19 @@ def test_gaussian_weights_grow_by_the_root_mean_square_of_theory(wires, monkeypa
     assert abs(found.numbers["rms"] ** 6 - 1) < 4 * error
 
 
+@pytest.mark.parametrize("activation", ["ReLU", "tanh", "radial"])
+def test_lengths_are_those_of_many_chords(activation):
+    own = small("SAO random", activation=activation, depth=3, gain=1.3)
+    first = next(frame for frame in stream_measure(own, "growth") if frame.numbers)
+    points, lengths = random_line(16, seed=0)(np.linspace(0, 1, 5001)), []
+    with torch.no_grad():
+        for module in [torch.nn.Identity(), *own.network()]:
+            points = module(points)
+            if not isinstance(module, torch.nn.Linear):
+                lengths.append(float(points.diff(dim=0).norm(dim=1).sum()))
+    assert np.allclose(first.y, np.array(lengths) / lengths[0], rtol=0.01)  # 32 tangents against 5000 chords
+
+
 def test_orthogonal_linear_weights_keep_every_length_times_the_gain():
     found = measure(small("SAO shift", "orthogonal", "linear", gain=0.8, depth=3), "growth")
     assert np.allclose(found.y, 0.8 ** np.arange(4)) and found.numbers["spread"] == pytest.approx(0, abs=1e-12)

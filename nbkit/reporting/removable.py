@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nbkit.compress import qr_compress
+from nbkit.errors import NbkitError
 from nbkit.measure import singular_values
 from nbkit.nets import RadialActivation
 from nbkit.reporting.parts import Removable
@@ -15,18 +16,30 @@ from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, through
 from nbkit.topology import Layer
 from nbkit.topology.modules import Wired
+from nbkit.topology.operations import JOINING, plain_name
+from nbkit.topology.tracing import Step
 from nbkit.topology.wires import effective_weight
 
 __all__ = ["dead_units", "is_radial", "low_rank", "radial_axes", "small_weights"]
 
 _SMALL = 1e-3
+_UNEVEN = JOINING | {"pad", "avgpool1d", "avgpool2d", "avgpool3d"}  # as functions, whose options are not looked at
 
 
 def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive], threshold: float) -> Removable:
     """Units that reach no output, and in a chain with biases those that no input reaches: they are constants.
 
     Inputs and outputs stay. In a network with branches, or where an edge of zeros stands around images, constants stay.
+
+    Raises:
+        NbkitError: a normalisation, by which a unit is heard that no wire leads on from.
     """
+    for node, each in zip(nodes, alive, strict=True):
+        if node.step.kind == "mixing" and not each.heard.all():
+            raise NbkitError(
+                f"report: every unit must be heard through its wires alone, got {node.step.name} ({node.step.what}), which "
+                f"joins all of them: the {int((~each.heard).sum())} units before it that no wire leads on from count."
+            )
     folds = _constants_fold(nodes)
     last, ending = len(nodes) - 1, {len(nodes) - 1}
     while not any(nodes[last].into):  # an output stays, whatever elementwise steps stand behind it
@@ -106,14 +119,16 @@ def _constants_fold(nodes: Sequence[Wired]) -> bool:
     linear = [node.step.module for node in nodes if node.step.kind == "linear"]
     return (
         all(node.step.inputs == (place,) for place, node in enumerate(nodes[1:]))
-        and all(node.step.kind != "mixing" for node in nodes)
-        and all(getattr(each, "bias", None) is not None and not _has_edges(each) for each in linear)
+        and not any(node.step.kind == "mixing" or _has_edges(node.step) for node in nodes)
+        and all(getattr(each, "bias", None) is not None for each in linear)
     )
 
 
-def _has_edges(module: nn.Module) -> bool:
-    """Whether a convolution sees zeros around its image, which are no constant of a unit."""
-    padding = getattr(module, "padding", 0)
+def _has_edges(step: Step) -> bool:
+    """Whether a step makes pixels of a constant image unequal: by zeros around it, or by what it adds."""
+    if plain_name(step.what) in _UNEVEN:
+        return True
+    padding = getattr(step.module, "padding", 0)
     if isinstance(padding, str):
         return padding in ("same", "zeros")
     return any(padding) if isinstance(padding, tuple) else bool(padding)

@@ -147,17 +147,17 @@ class Report:
 
     def _run(self, part: str) -> _Progress:
         """The steps of one part that are left; whoever asks meanwhile goes on with the same."""
-        with self._lock:
-            making = self._running.setdefault(part, getattr(self, f"_make_{part}")())
         while True:
             with self._lock, torch.inference_mode(False):
                 if part in self._found:
                     return
+                making = self._running.pop(part, None) or getattr(self, f"_make_{part}")()
                 try:
                     progress = next(making)
                 except StopIteration as stop:
                     self._found[part] = stop.value
                     return
+                self._running[part] = making  # one that was interrupted is begun anew
             yield progress
 
     def _try(self, name: str, make: Callable[[], object]) -> object | None:
@@ -183,8 +183,7 @@ class Report:
             yield done, len(layers)
         steps = self._subject.steps
         if steps is not None:
-            points = self._subject.points
-            n_in = points.shape[1] if takes_images(layers[0][1]) and points.ndim > 2 else None
+            n_in = self._subject.points.shape[1] if takes_images(layers[0][1]) else None
             make = partial(wired, "report", steps, layer_of=self._wires_of, n_in=n_in)
             self._nodes = self._try("reach", make)
             for step in steps:
@@ -231,8 +230,10 @@ class Report:
     def _make_removable(self) -> _Progress:
         self._part("wires")
         nodes = self._nodes
-        rows = [] if nodes is None else [dead_units(self._subject, nodes, self._alive, self.threshold)]
-        rows.append(small_weights(self._subject))
+        rows = [small_weights(self._subject)]
+        if nodes is not None:
+            make = partial(dead_units, self._subject, nodes, self._alive, self.threshold)
+            rows[:0] = filter(None, [self._try("dead units", make)])
         saved, is_exact = 0, True
         known = {spectrum.name: spectrum.singular_values for spectrum in self.spectra}
         for done, (name, module) in enumerate(self._subject.layers, start=1):

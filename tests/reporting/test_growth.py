@@ -10,7 +10,7 @@ from tests.reporting.networks import Deciding, Residual, mlp
 
 
 def chord_length(function, start: torch.Tensor, end: torch.Tensor) -> float:
-    times = torch.linspace(0, 1, 20_001, dtype=torch.float64)
+    times = torch.linspace(0, 1, 5_001, dtype=torch.float64)
     points = start + times.view(-1, *[1] * start.ndim) * (end - start)
     with torch.no_grad():
         return float(function(points).flatten(1).diff(dim=0).norm(dim=1).sum())
@@ -23,7 +23,7 @@ def test_lengths_are_those_behind_every_nonlinear_layer():
     net, (start, end) = net.double(), x[:2].double()
     first = lambda p: F.relu(net.first(p))  # noqa: E731
     expected = [chord_length(f, start, end) for f in (lambda p: p, first, lambda p: F.relu(net.down(first(p))), net)]
-    assert growth.lengths.tolist() == pytest.approx(expected, rel=1e-4)
+    assert growth.lengths.tolist() == pytest.approx(expected, rel=1e-3)
     assert growth.ends == "two of the examples"
 
 

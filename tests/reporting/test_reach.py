@@ -68,6 +68,14 @@ def test_reach_is_that_of_the_graph(name):
     assert reach.n_components == nx.number_weakly_connected_components(graph)
 
 
+def test_numbers_that_become_an_image_are_inputs_one_by_one():
+    net = nn.Sequential(nn.Unflatten(1, (2, 3, 3)), nn.Conv2d(2, 4, 3), nn.Flatten()).double()
+    net[1].weight.data *= torch.rand(4, 2, 1, 1) < 0.5
+    jacobian = torch.autograd.functional.jacobian(net, torch.randn(1, 18, dtype=torch.float64)).reshape(4, 2, 9)
+    expected = (jacobian != 0).any(dim=2).T.repeat_interleave(9, dim=0)
+    assert 0 < int(expected.sum()) < 72 and torch.equal(report(net, torch.randn(18)).reach.matrix, expected)
+
+
 def test_components_of_a_dense_and_of_a_convolutional_network():
     assert report(mlp(4, 5, 2), torch.randn(4)).reach.n_components == 1
     net = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=2), nn.Flatten())

@@ -79,6 +79,14 @@ def test_constants_stay_where_they_cannot_move(net):
         assert found.n_before - found.n_after == 6 * 9 + 1 + 4 * 9
 
 
+def test_units_that_a_normalisation_hears_are_not_dead():
+    net = nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5), nn.Linear(5, 3))
+    assert row(net, "dead units", 4).n_after == row(net, "dead units", 4).n_before
+    net[2].weight.data[:, 2] = 0
+    assert row(net, "dead units", 4) is None
+    assert "1 (LayerNorm), which joins all of them" in dict(report(net, torch.randn(4)).not_covered)["dead units"]
+
+
 def test_normalisations_go_with_their_units():
     net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3))
     net[3].weight.data[:, 2] = 0

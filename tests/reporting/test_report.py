@@ -80,6 +80,21 @@ def test_whoever_asks_while_a_thread_computes_waits_for_it(calls):
     assert {measure[:2]: count for measure, count in calls.items()} == {measure[:2]: measure[2] for measure in MEASURES}
 
 
+def test_what_was_interrupted_is_begun_anew(monkeypatch):
+    found, original, stops = report(mlp(5, 8, 8, 3), torch.randn(2, 5)), nbkit.reporting.spectra.singular_values, [0]
+
+    def interrupted(*args):
+        stops[0] += 1
+        if stops[0] == 2:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(nbkit.reporting.spectra, "singular_values", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        found.spectra
+    assert len(found.spectra) == 3 and found.not_covered == ()
+
+
 def test_steps_go_part_by_part_and_end_with_each():
     seen = list(report(mlp(5, 8, 8, 3), torch.randn(2, 5)).steps())
     assert [part for part, done, total in seen if done == total] == list(Report.PARTS)

@@ -177,7 +177,9 @@ def _check_importable(who: str, function: Callable[..., object]) -> None:
     found = module
     for part in function.__qualname__.split("."):
         found = getattr(found, part, None)
-    if found != function or (function.__module__ == "__main__" and not os.path.isfile(getattr(module, "__file__", ""))):
+    if found != function or (
+        function.__module__ == "__main__" and not os.path.isfile(getattr(module, "__file__", None) or "")
+    ):
         raise NbkitError(
             f"{who}: function must be one that another process can import, got {show(function)}, defined in a notebook "
             "or inside another function. Put it into a .py file and import it, or use "

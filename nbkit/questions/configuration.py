@@ -214,13 +214,14 @@ def admissible(**settings: object) -> dict[str, tuple]:
     chosen = defaults | settings
     wires, weights, width = chosen["wires"], chosen["weights"], chosen["width"]
     is_relu = weights in ("looks-linear", "trained")
+    deepest = 8 if weights == "trained" else 16 if width > 128 else 32  # what is still live
     return {
         "wires": WIRES,
         "weights": _kinds(wires),
         "activation": ("ReLU",) if is_relu else ACTIVATIONS,
         "width": _WIDTHS[:3] if weights == "trained" else _WIDTHS,
         "degree": _degrees(wires, weights, width),
-        "depth": tuple(range(2 if weights == "looks-linear" else 1, 9 if weights == "trained" else 33)),
+        "depth": tuple(range(2 if weights == "looks-linear" else 1, deepest + 1)),
     }
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from torch import nn
 
 from nbkit.errors import NbkitError
@@ -67,17 +68,21 @@ def measure_jacobian(configuration: Configuration) -> Iterator[Measured]:
     theory = _known_jacobian(own, n)
     yield from prepared("Jacobian", own, index, theory)
     n_dead, n_units = dead_units(own.topology)
-    wires = {"dead": n_dead, "units": n_units, "joined": float(reachability(own.topology).double().mean())}
     latest = Measured(
         "Jacobian", own, index, np.full(n, np.nan), theory=theory, progress=(0, own.n_networks, "networks")
     )
+    yield latest
+    wires = {"dead": n_dead, "units": n_units, "joined": float(reachability(own.topology).double().mean())}
+    yield latest
     for number, network in each_network(own):
         if network is not None:
-            point = np.random.default_rng(number).standard_normal(n)
+            point = torch.from_numpy(np.random.default_rng(number).standard_normal(n))
             product = DeepProduct(n)
-            for factor in jacobian_factors(nn.Sequential(*network), point):
-                product.multiply(factor)
-                yield latest
+            for module in network:
+                for factor in jacobian_factors(nn.Sequential(module), point):
+                    product.multiply(factor)
+                    yield latest
+                point = module(point[None])[0].detach()
             rows.append(product.log10_singular_values().numpy())
             latest = _spectra_so_far(own, index, np.stack(rows), theory, wires)
         yield latest

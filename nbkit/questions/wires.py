@@ -9,7 +9,6 @@ from nbkit.measure import (
     mean_field_reach,
     n_components,
     path_counts,
-    path_singular_values,
     reach_fractions,
     reachability,
     singular_values,
@@ -36,6 +35,7 @@ def measure_reach(configuration: Configuration) -> Iterator[Measured]:
     topology = own.topology
     fractions = reach_fractions(topology).numpy()
     n_dead, n_units = dead_units(topology)
+    yield Measured("reach", own, depths, fractions, theory=_mean_field(own), progress=(0, 1, "pictures"))
     degree = topology.density * own.width
     numbers = {
         "fraction": float(fractions[-1]),
@@ -56,8 +56,12 @@ def measure_paths(configuration: Configuration) -> Iterator[Measured]:
     standard deviation over their mean (0: symmetric), `joined` the share of pairs with a path, `density`.
     """
     own, shares = configuration, np.linspace(0, 1, 101)
-    yield from prepared("paths", own, shares, np.ones(len(shares)))
+    for frame in prepared("paths", own, shares, np.ones(len(shares))):
+        yield frame
+    full_at = _full_at(reach_fractions(own.topology).numpy())
+    yield frame
     counts = path_counts(own.topology).astype(np.float64)
+    yield frame
     mean = counts.mean()
     numbers = {
         "least": float(counts.min()),
@@ -65,7 +69,7 @@ def measure_paths(configuration: Configuration) -> Iterator[Measured]:
         "mean": float(mean),
         "spread": float(counts.std() / mean) if mean else math.nan,
         "joined": float((counts > 0).mean()),
-        "full_at": _full_at(reach_fractions(own.topology).numpy()),
+        "full_at": full_at,
         "density": own.topology.density,
     }
     curve = np.quantile(counts, shares) / mean if mean else np.full(len(shares), np.nan)
@@ -88,8 +92,10 @@ def measure_wires(configuration: Configuration) -> Iterator[Measured]:
     degree = topology.density * own.width
     bound = 2 * math.sqrt(max(degree - 1, 0)) / degree if degree else math.nan
     rows, facts, nulls = [], [], []
+    product = np.eye(topology.sizes[0])
     for layer in topology:
         rows.append(_shares(layer, own.width))
+        product = product @ layer.biadjacency().double().numpy() / max(layer.largest_in_degree, 1)  # not to overflow
         facts.append(_parts(layer))
         curve, ends = np.mean(rows, axis=0), (np.min(rows, axis=0), np.max(rows, axis=0))
         line, done = np.full(len(index), bound), (len(rows), len(topology) + _N_NULLS, "layers")
@@ -98,7 +104,7 @@ def measure_wires(configuration: Configuration) -> Iterator[Measured]:
         mask = random_pruned([np.zeros(topology[0].shape)], max(topology.density, 1e-9), seed=seed)[0]
         nulls.append(_shares(mask, 2)[1])
         yield Measured(measure, own, index, curve, *ends, theory=line, progress=(len(rows) + seed, done[1], "layers"))
-    cascade = path_singular_values(topology).numpy()
+    cascade = singular_values(product).numpy()
     null, null_spread = np.mean(nulls), np.std(nulls)
     numbers = {
         "share": curve[1],

@@ -75,7 +75,7 @@ class ReportExplorer(Explorer):
                 frame = self._frame(part, layer)
             yield frame | {"progress": (done, total, f"steps of {now}")}
         self._there.update(REPORT_PARTS)
-        yield (self._frame(part, layer) if frame[part] is None else frame) | {"is_whole": True}
+        yield self._frame(part, layer) | {"is_whole": True}
 
     def draw(self, frame: dict[str, Any]) -> None:
         data = frame[frame["part"]]
@@ -106,15 +106,14 @@ class ReportExplorer(Explorer):
         return report_sheet(self.report, self.settings["layer"])
 
     def _frame(self, part: str, layer: int) -> dict[str, Any]:
-        is_there, is_whole = part in self._there, len(self._there) == len(REPORT_PARTS)
+        is_whole = len(self._there) == len(REPORT_PARTS)  # asked sooner, what is not covered would compute everything
         left_out = [f"{name}: {why}" for name, why in self.report.not_covered] if is_whole else []
-        return {
-            "part": part,
-            "layer": layer,
-            part: tab_data(self.report, part, layer) if is_there else None,
-            "title": tab_title(self.report, part, layer) if is_there else f"{part.capitalize()}: on its way",
-            "note": f"not covered: {'; '.join(left_out)}" if left_out else "",
-        }
+        data, title = None, f"{part.capitalize()}: on its way"
+        if part in self._there:
+            data = tab_data(self.report, part, layer)
+            title = tab_title(self.report, part, layer, is_whole=is_whole)
+        note = f"not covered: {'; '.join(left_out)}" if left_out else ""
+        return {"part": part, "layer": layer, part: data, "title": title, "note": note}
 
     def _lay_out(self) -> None:
         super()._lay_out()

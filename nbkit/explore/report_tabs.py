@@ -17,13 +17,12 @@ def tab_data(report: Report, part: str, layer: int) -> dict[str, Any] | None:
     return _DATA[part](report, layer)
 
 
-def tab_title(report: Report, part: str, layer: int) -> str:
-    """The finding of a part in one sentence with numbers, or that there is none."""
-    return (
-        f"{part.capitalize()}: not covered here"
-        if tab_data(report, part, layer) is None
-        else _TITLES[part](report, layer)
-    )
+def tab_title(report: Report, part: str, layer: int, *, is_whole: bool = True) -> str:
+    """The finding of a part in one sentence with numbers, or that it is not covered and, of a whole report, why."""
+    if tab_data(report, part, layer) is not None:
+        return _TITLES[part](report, layer)
+    reasons = [why for name, why in report.not_covered if name == part] if is_whole else []
+    return f"{part.capitalize()} is not covered{': ' if reasons else ''}{'; '.join(reasons)}"
 
 
 # The numbers

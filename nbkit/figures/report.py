@@ -69,7 +69,8 @@ def report_layout(panels: Sequence[ReportPanel]) -> dict[str, object]:
         if number < len(panels):
             panel = panels[number]
             x |= _axis(panel.x_label, panel.x_range, panel.x_ticks)
-            y |= _axis(panel.y_label, panel.y_range, _decades(panel.y_range) if panel.log_y else None, log=panel.log_y)
+            ticks = _decades(panel.y_range) if panel.log_y else panel.y_ticks
+            y |= _axis(panel.y_label, panel.y_range, ticks, log=panel.log_y)
             if panel.matrix is not None:
                 layout["images"].append(_image(panel.matrix, name))
                 x, y = (axis | {"showgrid": False, "mirror": True, "linecolor": FAINT} for axis in (x, y))

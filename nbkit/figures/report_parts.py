@@ -31,6 +31,7 @@ class ReportPanel:
     y_range: tuple[float, float] = (0.0, 1.0)
     log_y: bool = False
     x_ticks: tuple[Sequence[float], Sequence[str]] | None = None
+    y_ticks: tuple[Sequence[float], Sequence[str]] | None = None
     whole: Sequence[tuple[float, ...]] = ()  # bars of what could be there
     bars: Sequence[tuple[float, ...]] = ()  # and of what is
     faint: Sequence[tuple[object, object]] = ()
@@ -101,7 +102,7 @@ def _reach(layer: int, *, names, matrix, fraction, n_dead, n_units) -> tuple[Rep
     }
     if len(at) <= _NAMED:
         some = np.flatnonzero(dead)
-        drawn["words"] = at[some], dead[some] + 0.06, [f"{n_dead[k]:,}" for k in some]
+        drawn["words"] = at[some], np.full(len(some), 0.04), [f"{n_dead[k]:,}" for k in some]
     return _matrix(matrix, "input u", "output v"), _by_layer(
         names, at, "joined pairs (line), dead units (bars)", **drawn
     )
@@ -152,6 +153,7 @@ def _jacobian(layer: int, *, log10) -> tuple[ReportPanel, ...]:
             "log₁₀ s of the Jacobian",
             (1 - edge, len(index) + edge),
             (shown.min() - room, shown.max() + room),
+            x_ticks=_names_below([str(k) for k in index], index),
             faint=[(index, row) for row in logs],
             line=(index, middle),
             dots=(index, middle, [f"value {k}: 10^{each:.3g}" for k, each in zip(index, middle, strict=True)]),
@@ -190,6 +192,8 @@ def _removable(layer: int, *, what, before, after, lossless) -> tuple[ReportPane
     rows = np.arange(n_rows, dtype=np.float64)[::-1][: len(what)]
     texts = [
         f"<b>{name}</b>: {old:,} → {new:,}, {'nothing is lost' if kept else 'an approximation'}"
+        if new < old
+        else f"<b>{name}</b>: none"
         for name, old, new, kept in zip(what, before, after, lossless, strict=True)
     ]
     return (
@@ -228,7 +232,9 @@ def _matrix(matrix: object, row_label: str, column_label: str) -> ReportPanel:
         return ReportPanel(column_label, row_label, words=((0.5,), (0.5,), ["not a matrix that can be drawn"]))
     ink = as_matrix("report_figure", matrix) != 0
     n_in, n_out = ink.shape
-    return ReportPanel(column_label, row_label, (-0.5, n_out - 0.5), (n_in - 0.5, -0.5), matrix=ink)
+    across, down = (_names_below([str(k) for k in range(n)], np.arange(n)) for n in (n_out, n_in))
+    ranges = (-0.5, n_out - 0.5), (n_in - 0.5, -0.5)
+    return ReportPanel(column_label, row_label, *ranges, x_ticks=across, y_ticks=down, matrix=ink)
 
 
 def _by_layer(
@@ -240,9 +246,11 @@ def _by_layer(
 
 
 def _names_below(names: Sequence[str], at: np.ndarray) -> tuple[Sequence[float], Sequence[str]] | None:
-    """The layers' names where there is room for them."""
-    has_room = len(at) <= _NAMED + 1 and sum(max(2, len(name)) for name in names) <= 3 * _LONGEST
-    return (at, list(names)) if has_room else None
+    """The names where there is room for them, numbers where these are few."""
+    if len(at) > _NAMED + 1:
+        return None
+    has_room = sum(max(2, len(name)) for name in names) <= 3 * _LONGEST
+    return at, list(names) if has_room else [str(k) for k in at]
 
 
 def _columns(at: np.ndarray, heights: np.ndarray) -> list[tuple[float, ...]]:

@@ -26,6 +26,7 @@ __all__ = ["jacobian_rows", "layer_spectrum"]
 
 _RANK = 1e-3  # of the largest: what numerical_rank counts
 _DEEP = 32  # modules of a chain from which on a product may underflow
+_WIDE = 256  # of wider ones the product that cannot underflow takes many seconds
 _CIRCULAR = "circular padding assumed"
 
 
@@ -48,10 +49,11 @@ def layer_spectrum(name: str, module: nn.Module, size: tuple[int, ...]) -> Spect
 def jacobian_rows(net: nn.Module, points: torch.Tensor) -> Iterator[torch.Tensor]:
     """log10 of the singular values of the Jacobian, float64 (k,), at one point after another.
 
-    In an nn.Sequential of more than 32 modules every value is right; elsewhere those below the rounding of the largest
-    are taken for 0, -inf.
+    In an nn.Sequential of more than 32 modules, none wider than 256, every value is right; elsewhere those below the
+    rounding of the largest are taken for 0, -inf.
     """
-    is_deep = type(net) in (nn.Sequential, SparseSequential) and len(net) > _DEEP
+    is_small = all(values.numel() <= _WIDE**2 for values in net.parameters())
+    is_deep = type(net) in (nn.Sequential, SparseSequential) and len(net) > _DEEP and is_small
     if points.ndim not in (2, 4):
         net, points = nn.Sequential(nn.Unflatten(1, points.shape[1:]), net), points.flatten(1)
     for point in points.split(1):

@@ -106,7 +106,10 @@ class Report:
 
     @property
     def jacobian(self) -> torch.Tensor | None:
-        """log10 of the singular values of the Jacobian at up to 8 examples, float64 (n_points, k), -inf for 0."""
+        """log10 of the singular values of the Jacobian at up to 8 examples, float64 (n_points, k), descending.
+
+        -inf is 0, or below the rounding of the largest, which only narrow chains of more than 32 modules look below.
+        """
         return self._part("jacobian")
 
     @property

@@ -43,9 +43,8 @@ def from_module(module: nn.Module, threshold: float = 0.0) -> Topology:
 
     There is a wire where |weight| > threshold; convolutions are wired by channels, where the kernel has such an entry.
     Where images (or sequences) are flattened in front of a linear layer, a layer of wires hands each channel to its
-    pixels (each feature to its times). Modules
-    with a `layer` (`nbkit.nets.SparseLinear`) are taken as they stand at threshold 0. Normalisation and softmax, which
-    join all features without wires of their own, are passed over.
+    pixels (each feature to its times). Modules with a `layer` (`nbkit.nets.SparseLinear`) are taken as they stand at
+    threshold 0. Normalisation and softmax, which join all features without wires of their own, are passed over.
 
     Args:
         module: any module that `torch.fx` can follow: chains, hand-written forwards, functional activations, pruned by
@@ -62,10 +61,8 @@ def from_module(module: nn.Module, threshold: float = 0.0) -> Topology:
         (1, 4, 144, 10)
     """
     who = "Topology.from_module"
-    if not isinstance(module, nn.Module):
-        raise NbkitError(f"{who}: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
     layers: list[Layer] = []
-    nodes = wired(who, traced(module).steps, threshold)
+    nodes = wired(who, traced(module, who=who).steps, threshold)
     for position, node in enumerate(nodes):
         if position and node.step.inputs != (position - 1,):
             raise NbkitError(

@@ -80,18 +80,22 @@ def takes_images(module: nn.Module) -> bool:
     return isinstance(module, CONVOLUTIONS) or type(module).__name__ in ("OrthogonalConv2d", "SkewConv2d")
 
 
-def traced(module: nn.Module) -> Trace:
+def traced(module: nn.Module, *, who: str = "traced") -> Trace:
     """The steps of a module as it is executed.
 
     Leaves are the modules of torch.nn, and all with a `layer`; functional activations, hand-written forwards, weights
     that are computed (parametrizations), and modules that are used twice are followed.
+
+    Args:
+        module: of one tensor to one tensor.
+        who: the public function that was called, for messages.
 
     Raises:
         NbkitError: no module, one that takes more than one tensor or returns other than one, or one whose way depends
             on its data.
     """
     if not isinstance(module, nn.Module):
-        raise NbkitError(f"traced: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
+        raise NbkitError(f"{who}: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
     held = _Held(unwrapped(module))
     try:
         graph = _Tracer().trace(held)
@@ -101,12 +105,12 @@ def traced(module: nn.Module) -> Trace:
     except Exception as error:  # a hand-written forward may raise anything
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise NbkitError(
-            f"traced: the way through {type(module).__name__} must not depend on its data, but torch.fx says: {line.rstrip('.')}. "
+            f"{who}: the way through {type(module).__name__} must not depend on its data, but torch.fx says: {line.rstrip('.')}. "
             "Write its forward without `if` on tensors, with one tensor in and one out."
         ) from None
     if last is None:
         raise NbkitError(
-            f"traced: {type(module).__name__} must return one tensor that depends on its input, got another result. "
+            f"{who}: {type(module).__name__} must return one tensor that depends on its input, got another result. "
             "Wrap it in a module that does."
         )
     read = frozenset(node.target.removeprefix("held.") for node in reader.values if node.op == "get_attr")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,9 +124,7 @@ class DrawnReport(Report):
 
     _repr_html_ = None  # a notebook would ask for it as well, and wait for every number
 
-    def __init__(self, *given: Any, **options: Any) -> None:
-        self._turn, self._explorer = threading.RLock(), None
-        super().__init__(*given, **options)
+    _explorer: ReportExplorer | None = None
 
     @property
     def explorer(self) -> ReportExplorer:
@@ -149,16 +146,6 @@ class DrawnReport(Report):
         if path is not None:
             _replace(Path(path), page)
         return page
-
-    def _run(self, part: str) -> Iterator[tuple[int, int]]:
-        # the explorer's thread and a cell may want numbers at the same time; one generator makes them
-        frames = super()._run(part)
-        while True:
-            with self._turn:
-                progress = next(frames, None)
-            if progress is None:
-                return
-            yield progress
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
         words = f"Report of {self.name}: {self.n_parameters:,} parameters; print it for its numbers"

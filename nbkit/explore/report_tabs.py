@@ -106,7 +106,7 @@ def _wires_title(report: Report, layer: int) -> str:
         else (f"{n_edges:,} of {n_possible:,} wires are there, {_percent(n_edges / n_possible)}")
     )
     n_dead = here.n_dead_in + here.n_dead_out
-    dead = f", {n_dead:,} nodes without a wire" if n_dead else ""
+    dead = f", {n_dead:,} node{'s' * (n_dead > 1)} without a wire" if n_dead else ""
     return f"{whole[:1].upper()}{whole[1:]}; layer {here.name} ({here.kind}): density {_number(here.density)}{dead}"
 
 
@@ -155,12 +155,9 @@ def _removable_title(report: Report, layer: int) -> str:
     rows = [row for row in report.removable if row.n_after < row.n_before]
     if not rows:
         return "By these means nothing can be taken away"
-    words = []
-    for kind, verb in ((True, "without loss"), (False, "approximately")):
-        least = min((row for row in rows if row.lossless is kind), key=lambda row: row.n_after, default=None)
-        if least is not None:
-            words.append(f"{verb} {least.n_before:,} → {least.n_after:,} parameters ({least.what})")
-    return f"It could do with fewer: {'; '.join(words)}"
+    least = min([row for row in rows if row.lossless] or rows, key=lambda row: row.n_after)
+    loss = "Without loss" if least.lossless else "Approximately"
+    return f"{loss}, {least.n_before:,} → {least.n_after:,} parameters would do ({least.what})"
 
 
 _TITLES = {

@@ -169,14 +169,15 @@ class LabExplorer(Explorer):
 
     def _scale(self, sides: list[LabSide], axes: LabAxes, measure: str) -> None:
         """Widen the axes while the measure stays. (`grow` asks their types, which change in the same update.)"""
+        known, empty = lab_ranges(*sides, axes), {}
         if self._scaled[0] != measure:
-            self._scaled = measure, {}
+            self._scaled, empty = (measure, {}), {"x": (0, 1), "y": (0, 1)}
         shown = self._scaled[1]
-        for axis, ends in lab_ranges(*sides, axes).items():
+        for axis, ends in (empty | known).items():
             before = shown.get(axis, ends)
             ends = min(before[0], ends[0]), max(before[1], ends[1])
             if ends != shown.get(axis):
-                shown[axis] = ends
+                shown |= {axis: ends} if axis in known else {}
                 ticks = lab_ticks(ends, log=getattr(axes, f"log_{axis}"))
                 for name in (f"{axis}axis", f"{axis}axis2"):
                     self.figure.layout[name].update(ticks)
@@ -200,7 +201,7 @@ def _of_side(settings: Mapping[str, Any], side: str) -> dict[str, Any]:
 
 
 def _frame(asked: Question | None, a: Measured, b: Measured) -> dict:
-    words = (asked.answer if asked else _compared)(a, b) if a.numbers and b.numbers else "…"
+    words = (asked.answer if asked else _compared)(a, b) if a.numbers and b.numbers else "The answer follows."
     done, total = (sum(measured.progress[place] for measured in (a, b)) for place in (0, 1))
     note = "both drawn as funnels, n / 4 inputs and n / 16 outputs" if a.measure in _FUNNELS else ""
     return {

@@ -108,6 +108,16 @@ def test_what_is_not_offered_is_refused_and_the_picture_stays(quick):
     assert quick.figure.to_json() == before
 
 
+def test_until_there_is_something_axes_are_empty_and_the_answer_is_announced(quick):
+    quick._worker.stop()
+    nothing = {name: np.full(2, np.nan) for name in "xy"} | dict.fromkeys(("low", "high", "theory", "matrix"))
+    side_frame = {"name": "RadiX", "family": "radix", "what": "", "density": None} | nothing | {"x": np.arange(2.0)}
+    words = {"asked": "?", "answer": "The answer follows."}
+    with quick.figure.batch_update():
+        quick.draw({"measure": "growth", "a": side_frame, "b": side_frame} | words)
+    assert quick.figure.layout.yaxis.range == (0, 1) and quick.figure.layout.title.text.endswith("follows.")
+
+
 def test_who_comes_back_sees_the_end_at_once(quick):
     frames = list(quick.stream(**quick.settings))
     assert len(frames) <= 2 and frames[-1]["answer"] == quick.data["answer"]

@@ -53,7 +53,7 @@ class PhaseExplorer(Explorer):
     }
     presets = {
         "wide": {"width": 256, "n_cells": 9, "n_seeds": 1},
-        "narrow": {"width": 16, "stored": 32, "n_seeds": 4},
+        "narrow": {"width": 16, "stored": 32, "n_cells": 6, "n_seeds": 4},
         "what a line becomes": {"growth": "length", "width": 16, "stored": 32},
     }
     height = 480
@@ -137,7 +137,7 @@ class TrainabilityExplorer(Explorer):
 
 
 class _Diagram:
-    """What is known of a live diagram: sums over the seeds that are finished."""
+    """What is known of a live diagram: one layer of cells a seed, whatever the order in which they come."""
 
     def __init__(self, n_cells: int, n_seeds: int) -> None:
         self.densities, self.scales = (_rounded(values, n_cells) for values in (_STORED.densities, _STORED.scales))
@@ -147,27 +147,26 @@ class _Diagram:
             for seed in range(n_seeds)
             for i, j in order
         ]
-        self._sums, self._counts = np.zeros((n_cells, n_cells)), np.zeros((n_cells, n_cells), dtype=int)
+        self._known = np.full((n_seeds, n_cells, n_cells), np.nan)
         self._failures: list[str] = []
 
     def take(self, row: dict, column: str) -> None:
         if row["error"] is not None:
             self._failures.append(row["error"])
             return
-        place = self.scales.index(row["sigma_w"]), self.densities.index(row["density"])
-        self._sums[place] += row[column]
-        self._counts[place] += 1
+        place = row["seed"], self.scales.index(row["sigma_w"]), self.densities.index(row["density"])
+        self._known[place] = row[column]
 
     def told(self) -> dict:
-        n_failed = len(self._failures)
+        n_failed, is_known = len(self._failures), np.isfinite(self._known)
         with np.errstate(invalid="ignore"):
-            means = self._sums / self._counts  # NaN where nothing is known
+            means = np.where(is_known, self._known, 0).sum(axis=0) / is_known.sum(axis=0)  # NaN where nothing is known
         return {
             "densities": np.array(self.densities),
             "scales": np.array(self.scales),
             "values": means,
             "measured": level_line(self.scales, np.log(np.maximum(means, _LEAST)), 0.0),
-            "progress": (int(self._counts.sum()) + n_failed, len(self.cells), "cells"),
+            "progress": (int(is_known.sum()) + n_failed, len(self.cells), "cells"),
             "note": f"{n_failed} cells failed: {self._failures[0]}" if n_failed else "",
         }
 
@@ -253,14 +252,10 @@ def _span(values: np.ndarray) -> str:
 
 
 def _trained_title(frame: dict) -> str:
-    ends = []
-    for own in frame["weights"].values():
+    told = []
+    for name, own in zip(("orthogonal", "Gaussian"), frame["weights"].values(), strict=True):
         reached = own["accuracy"] >= frame["accuracy"]
-        ends.append([max(np.array(_STORED.depths)[column], default=0) for column in reached.T])
-    return f"{frame['accuracy']:.0%} right: orthogonal weights to depth {_depths(ends[0])}; Gaussian ones to {_depths(ends[1])}"
-
-
-def _depths(deepest: list[int]) -> str:
-    if len(set(deepest)) == 1:
-        return f"{deepest[0]} at every degree"
-    return f"{deepest[0]} at degree {_STORED.degrees[0]}, {deepest[-1]} at degree {_STORED.degrees[-1]}"
+        first, *_, last = (max(np.array(_STORED.depths)[column], default=0) for column in reached.T)
+        told.append(f"{name} weights to depth {first} and {last}")
+    degrees = f"with {_STORED.degrees[0]} and {_STORED.degrees[-1]} wires a node"
+    return f"{frame['accuracy']:.0%} right, {degrees}: {', '.join(told)}"

@@ -131,7 +131,7 @@ def _line(name: str, dash: str, colour: str) -> go.Scatter:
 
 def _words(names: Sequence[str], drawn: Sequence[tuple], x: np.ndarray, y: np.ndarray) -> dict[str, object]:
     """The names of the lines that are there, above one another in the lower left corner, where none runs."""
-    told = [f" {sign} {name}" for name, sign, (at, _) in zip(names, _SIGNS, drawn, strict=False) if at.size]
+    told = [f" {sign} {name}" for name, sign, (at, _) in zip(names, _SIGNS, drawn, strict=False) if at.size > 1]
     if not x.size:
         return {"x": x, "y": x, "text": []}
     shares = _LETTERS * (0.7 + np.arange(len(told))[::-1])

@@ -26,14 +26,19 @@ def test_every_cell_is_the_mean_of_growth_cell_over_the_seeds(live):
     np.testing.assert_allclose(data["densities"][[0, -1]], [0.01, 1])
 
 
-def test_the_diagram_fills_in_coarse_to_fine_and_one_seed_after_another(live):
+def test_cells_are_asked_for_coarse_to_fine_and_one_seed_after_another():
+    diagram = room._Diagram(9, 2)
+    coarse = {(cell["density"], cell["sigma_w"]) for cell in diagram.cells[:9]}
+    assert coarse == {(a, s) for a in diagram.densities[::4] for s in diagram.scales[::4]}
+    assert [cell["seed"] for cell in diagram.cells] == [0] * 81 + [1] * 81
+
+
+def test_the_diagram_fills_in_from_nothing_and_no_cell_goes_again(live):
     frames = [frame for frame in live.stream(**live.settings | {"depth": 5, "n_cells": 9}) if frame]
     known = [np.isfinite(frame["values"]) for frame in frames]
-    assert not known[0].any() and known[-1].all()
-    first = next(each for each in known if each.sum() >= 9)
-    assert first[::4, ::4].all()
+    assert not known[0].any() and known[-1].all() and any(0 < each.sum() < 81 for each in known)
     assert all((before <= after).all() for before, after in zip(known, known[1:], strict=False))
-    assert next(i for i, each in enumerate(known) if each.all()) < len(known) - 5  # then the second seed refines
+    assert frames[-1]["progress"] == (162, 162, "cells")
 
 
 def test_settings_that_were_there_before_compute_nothing(live, monkeypatch):
@@ -130,5 +135,5 @@ def test_its_title_tells_the_deepest_that_reach_the_accuracy(trained):
     accuracy = trained.data["weights"]["Gaussian"]["accuracy"]
     first, last = (max(np.array(room._STORED.depths)[column >= 0.5]) for column in accuracy.T[[0, -1]])
     title = trained.figure.layout.title.text.replace("<br>", " ")
-    assert title.startswith("50% right: orthogonal weights to depth")
-    assert title.endswith(f"Gaussian ones to {first} at degree 2, {last} at degree 64")
+    assert title.startswith("50% right, with 2 and 64 wires a node: orthogonal weights to depth")
+    assert title.endswith(f"Gaussian weights to depth {first} and {last}")

@@ -217,9 +217,9 @@ class Notebook:
         """What the stop button does."""
         self._finish("jupyterapp.commands.execute('notebook:interrupt-kernel')", STEP_S)
 
-    def wait_for(self, condition: str, timeout: float = STEP_S) -> None:
-        """Wait until the JavaScript expression `condition` is true."""
-        self._await(condition, timeout)
+    def wait_for(self, condition: str, timeout: float = STEP_S, *, every_ms: float | None = None) -> None:
+        """Wait until the JavaScript expression `condition` is true, asked at each frame or, which is cheaper, less often."""
+        self._await(condition, timeout, every_ms)
 
     def evaluate(self, script: str, argument: Any = None) -> Any:
         """The value of a JavaScript function or expression in the page."""
@@ -294,9 +294,11 @@ class Notebook:
         finally:
             self.page.close(run_before_unload=False)
 
-    def _await(self, condition: str, timeout: float) -> None:
+    def _await(self, condition: str, timeout: float, every_ms: float | None = None) -> None:
         self.page.wait_for_function(
-            f"() => {{ try {{ return !!({condition}); }} catch {{ return false; }} }}", timeout=timeout * 1000
+            f"() => {{ try {{ return !!({condition}); }} catch {{ return false; }} }}",
+            timeout=timeout * 1000,
+            polling=every_ms or "raf",
         )
 
     def _finish(self, promise: str, timeout: float) -> None:

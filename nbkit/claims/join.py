@@ -11,6 +11,7 @@ from nbkit.claims.decay_training import _deep
 from nbkit.measure import thresholded
 from nbkit.questions import Configuration
 from nbkit.questions.measures import measure
+from nbkit.results import load_result
 from nbkit.topology import biregular, cayley_expander, mixed_radix, radix_net
 from nbkit.weights import orthogonal, radix_orthogonal
 
@@ -236,3 +237,37 @@ def mask_of_the_penalty() -> str:
 def _second_share(mask: np.ndarray) -> float:
     values = np.linalg.svd(mask.astype(float), compute_uv=False)
     return float(values[1] / values[0])
+
+
+def _exponents(net: str, against: str) -> tuple[float, float]:
+    """The 95 % interval of how much more slowly the largest error of the worst function falls with depth (stored)."""
+    rows = load_result("expressive_slopes").columns
+    wanted = {"measure": "sup", "over": "worst", "net": net, "against": against}
+    [place] = np.flatnonzero(np.all([rows[name] == value for name, value in wanted.items()], axis=0))
+    return rows["gap_low"][place], rows["gap_high"][place]
+
+
+@_claim(
+    paper="RadiX-Net",
+    place="section IV.B, on functions of Lipschitz constant 1",
+    statement="the rate at which errors fall with the depth, of best fits that were found: RadiX nets against dense ones of as "
+    "many parameters (95 % interval of the exponents' difference holds 0)",
+    theirs="the same",
+)
+def rate_at_equal_parameters() -> str:
+    low, high = _exponents("radix", "narrow")
+    return "the same" if low < 0 < high else f"apart by {low:.2f} to {high:.2f}"
+
+
+@_claim(
+    paper="RadiX-Net",
+    place="section IV.B, on functions of Lipschitz constant 1",
+    statement="the same against dense nets of as many neurons",
+    theirs="the same",
+    ours="slower",
+    reason="At equal width sparse nets have fewer parameters to fit with. What training finds bounds the conjecture's infimum "
+    "from above only, for both.",
+)
+def rate_at_equal_width() -> str:
+    low, high = _exponents("radix", "dense")
+    return "slower" if low > 0 else "the same" if high > 0 else "faster"

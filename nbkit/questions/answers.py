@@ -172,13 +172,12 @@ def tell_mask(a: Measured, b: Measured) -> str:
 
 def _kind(m: Measured) -> str:
     n = m.numbers
-    is_dead = n["dead"] >= 1 and n["share"] < n["null"] - 3 * n["null_spread"]
-    verdict = "one block among dead nodes, no expander" if is_dead else "like a random mask"
-    verdict = "blocks, no expander" if n["outliers"] >= 0.5 else verdict
+    kind = "separate blocks" if n["components"] > 1 else "overlapping blocks"
+    verdict = f"{kind}, no expander" if n["outliers"] >= 0.5 else "as good as random wires"
     return (
-        f"{_wires(m)} of density {n['density']:.2f}: {n['outliers']:.3g} singular values a layer beside the first stand out "
-        f"of a random mask's, the second at {n['share']:.2f} against {n['null']:.2f}, in {n['components']:.3g} components "
-        f"beside {n['dead']:.3g} dead nodes, so {verdict}"
+        f"{_wires(m)} of density {n['density']:.2f} has {n['dead']:.3g} dead nodes a layer, the second over the first singular "
+        f"value is {n['share']:.2f} where random masks of that density have {n['null']:.2f} and of its degrees "
+        f"{n['null_degrees']:.2f}: {verdict}"
     )
 
 

@@ -15,12 +15,12 @@ from nbkit.measure import (
 )
 from nbkit.questions.configuration import DECAYED, Configuration
 from nbkit.questions.measured import Measured, prepared
-from nbkit.topology import Layer, Topology, random_pruned
+from nbkit.topology import Layer, Topology
 
 __all__ = ["dead_units", "measure_paths", "measure_reach", "measure_wires"]
 
-_N_NULLS = 8  # random masks of equal density, the null
-_CLEAR = 6  # standard deviations of it
+_N_ALIKE, _TRADES = 3, 3  # random masks of equal degrees for each layer, and trades for each row
+_CLEAR = 1.2  # times the largest second singular value among these, which differ by a few hundredths
 
 
 def measure_reach(configuration: Configuration) -> Iterator[Measured]:
@@ -80,46 +80,59 @@ def measure_paths(configuration: Configuration) -> Iterator[Measured]:
 def measure_wires(configuration: Configuration) -> Iterator[Measured]:
     """Singular values of the layers' 0/1 matrices over the largest; the band holds all layers, theory is Ramanujan's bound.
 
+    Two nulls: random masks of the same density, and random masks in which every node keeps its number of wires, so that
+    what is left is neither density nor degrees.
+
     Numbers: `share` second over first singular value, the mean over layers, `bound` the largest that a Ramanujan graph of
     the mean `degree` has, 2 sqrt(d - 1) / d; `cascade` second over first of the path counts of all layers together;
-    `components` with a wire and `dead` nodes without one, means over layers; `null`, `null_spread` mean and standard
-    deviation of the share of random masks of the same density; `outliers` how many singular values of a layer beside the
-    first stand clear of these, the mean over layers; `density`.
+    `components` with a wire and `dead` nodes without one, means over layers; `null` and `null_degrees` the mean share of
+    the two nulls, `null_spread` the first one's standard deviation over layers; `outliers` how many singular values of a layer beside the first stand clear of the second null, the mean
+    over layers; `density`.
     """
     own, measure, index = configuration, "wires' spectrum", np.arange(1.0, configuration.width + 1)
     yield from prepared(measure, own, index)
-    topology = own.topology
+    topology, draw = own.topology, np.random.default_rng(own.seed)
     degree = topology.density * own.width
     bound = 2 * math.sqrt(max(degree - 1, 0)) / degree if degree else math.nan
-    rows, facts, nulls = [], [], []
-    product = np.eye(topology.sizes[0])
+    product, rows, facts = np.eye(topology.sizes[0]), [], []
     for layer in topology:
-        rows.append(_shares(layer, own.width))
-        product = product @ layer.biadjacency().double().numpy() / max(layer.largest_in_degree, 1)  # not to overflow
-        facts.append(_parts(layer))
+        mask = layer.mask().numpy()
+        product = mask @ product / max(layer.largest_in_degree, 1)  # not to overflow
+        rows.append(_shares(mask, own.width))
         curve, ends = np.mean(rows, axis=0), (np.min(rows, axis=0), np.max(rows, axis=0))
-        line, done = np.full(len(index), bound), (len(rows), len(topology) + _N_NULLS, "layers")
-        yield Measured(measure, own, index, curve, *ends, theory=line, progress=done)
-    for seed in range(_N_NULLS):
-        mask = random_pruned([np.zeros(topology[0].shape)], max(topology.density, 1e-9), seed=seed)[0]
-        nulls.append(_shares(mask, 2)[1])
-        yield Measured(measure, own, index, curve, *ends, theory=line, progress=(len(rows) + seed, done[1], "layers"))
+        line, done = np.full(len(index), bound), (len(rows), len(topology) + 1, "layers")
+        latest = Measured(measure, own, index, curve, *ends, theory=line, progress=done)
+        yield latest
+        null = _shares(draw.permuted(mask.ravel()).reshape(mask.shape), 2)[1]
+        alike = []
+        for _ in range(_N_ALIKE):
+            alike.append(_shares(_same_degrees(mask, draw), 2)[1])
+            yield latest
+        outliers = int((rows[-1][1:] > _CLEAR * max(alike) + 1e-9).sum())
+        facts.append((*_parts(layer), null, np.mean(alike), outliers))
     cascade = singular_values(product).numpy()
-    null, null_spread = np.mean(nulls), np.std(nulls)
-    numbers = {
-        "share": curve[1],
-        "bound": bound,
-        "cascade": cascade[1] / cascade[0] if cascade[0] else math.nan,
-        "components": np.mean([parts for parts, _ in facts]),
-        "dead": np.mean([dead for _, dead in facts]),
-        "null": null,
-        "null_spread": null_spread,
-        "outliers": np.mean([(row[1:] > null + _CLEAR * null_spread + 1e-9).sum() for row in rows]),
-        "degree": degree,
-        "density": topology.density,
-    }
-    told = {name: float(value) for name, value in numbers.items()}
-    yield Measured(measure, own, index, curve, *ends, theory=line, numbers=told)
+    names = ("components", "dead", "null", "null_degrees", "outliers")
+    numbers = dict(zip(names, np.mean(facts, axis=0).tolist(), strict=True))
+    numbers |= {"share": float(curve[1]), "bound": bound, "degree": degree, "density": topology.density}
+    numbers["null_spread"] = float(np.std([null for _, _, null, _, _ in facts]))
+    numbers["cascade"] = float(cascade[1] / cascade[0]) if cascade[0] else math.nan
+    yield Measured(measure, own, index, curve, *ends, theory=line, numbers=numbers)
+
+
+def _same_degrees(mask: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """A random mask in which every row and column has as many entries as before: rows trade what only one of them has.
+
+    Source:
+        Strona et al. 2014 (the "curveball" trades).
+    """
+    traded = mask.copy()
+    for _ in range(_TRADES * len(mask)):
+        one, other = draw.choice(len(mask), 2, replace=False)
+        unlike = draw.permutation(np.flatnonzero(traded[one] ^ traded[other]))
+        kept = unlike[: int(traded[one, unlike].sum())]
+        traded[one, unlike], traded[other, unlike] = False, True
+        traded[one, kept], traded[other, kept] = True, False
+    return traded
 
 
 def _full_at(fractions: np.ndarray) -> float:
@@ -148,9 +161,9 @@ def dead_units(topology: Topology) -> tuple[int, int]:
     return n_units - alive, n_units
 
 
-def _shares(layer: Layer, n: int) -> np.ndarray:
+def _shares(mask: np.ndarray, n: int) -> np.ndarray:
     """The first n singular values over the largest, zeros where there are fewer."""
-    values = singular_values(layer).numpy()[:n]
+    values = singular_values(mask).numpy()[:n]
     return np.pad(values / (values[0] or 1), (0, n - len(values)))
 
 

@@ -16,6 +16,7 @@ from nbkit.questions import MEASURES, Configuration, Measured, admissible, strea
 from nbkit.questions.costs import costs, funnel, n_after_qr
 from nbkit.questions.growth import radial_lengths
 from nbkit.questions.measures import measure
+from nbkit.questions.wires import _same_degrees, _shares
 
 HE = math.sqrt(2)
 
@@ -117,7 +118,26 @@ def test_shares_of_singular_values_are_those_of_dense_numpy(wires):
 
 def test_a_random_mask_does_not_stand_out_of_random_masks():
     n = measure(small("random", width=64, degree=8), "wires' spectrum").numbers
-    assert n["outliers"] == 0 and abs(n["share"] - n["null"]) < 6 * n["null_spread"]
+    assert n["outliers"] == 0 and n["share"] == pytest.approx(n["null"], rel=0.1) == pytest.approx(
+        n["null_degrees"], rel=0.1
+    )
+
+
+def test_the_second_null_keeps_every_degree_and_forgets_the_wires():
+    mask = small("X-Net random", width=64, degree=4).topology[0].mask().numpy()
+    other = _same_degrees(mask, np.random.default_rng(0))
+    assert np.array_equal(mask.sum(axis=0), other.sum(axis=0)) and np.array_equal(mask.sum(axis=1), other.sum(axis=1))
+    # a wire stays where it was as often as by chance: 64 * 4 wires on 64 * 64 places
+    assert (mask & other).sum() < 3 * 4 * 64 * 4 / 64
+
+
+def test_two_groups_that_hear_themselves_stand_out_whatever_their_degrees():
+    """Two blocks of density 1/2 in a background of 1/8: one singular value more than the degrees explain."""
+    draw = np.random.default_rng(0)
+    mask = draw.random((64, 64)) < 1 / 8 + 3 / 8 * np.kron(np.eye(2), np.ones((32, 32)))
+    share = _shares(mask, 2)[1]
+    assert share == pytest.approx(3 / 5, abs=0.05)  # (1/2 - 1/8) / (1/2 + 1/8)
+    assert _shares(_same_degrees(mask, draw), 2)[1] < share / 1.5
 
 
 def test_without_dense_widths_only_the_last_layer_of_each_system_admits_orthogonal_weights():

@@ -101,7 +101,7 @@ def test_the_eighth_to_tenth_tell_of_decay(decayed):
     assert f"Weight decay: {n['dead']:.0f} of 16 units inside are dead" in alive
     assert "1.4" in decay and "at λ = 0.01" in decay and "SAO random, Gaussian grows by" in decay
     assert f"Weight decay of density {float(decayed.density):.2f}" in mask
-    assert mask.endswith("in 2 components beside 0 dead nodes, so blocks, no expander.")
+    assert mask.endswith(": separate blocks, no expander.") and "SAO random of density 0.50 has 0 dead nodes" in mask
 
 
 def test_the_ninth_without_decay_compares_growth_alone():

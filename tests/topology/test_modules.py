@@ -67,6 +67,13 @@ def written_as_chain(net: Written) -> nn.Sequential:
     )
 
 
+def skew_path() -> SkewConv2d:
+    """Channels 0 - 1 - 2, and 3 by itself: the exponential joins 0 to 2."""
+    torch.manual_seed(0)
+    joined = torch.tensor([[0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+    return SkewConv2d(0.1 * torch.randn(4, 4, 3, 3) * joined[:, :, None, None])
+
+
 CONVOLUTIONS = {
     "conv": (lambda: sparsely(nn.Conv2d(4, 6, 3, padding=1), 0.05), (4, 6, 6)),
     "groups": (lambda: nn.Conv2d(4, 6, 3, groups=2), (4, 6, 6)),
@@ -78,6 +85,7 @@ CONVOLUTIONS = {
     "sao": (lambda: OrthogonalConv2d(delta_orthogonal(8, 4, 3, mask=biregular(8, 4, 2))), (8, 6, 6)),
     "eco": (lambda: OrthogonalConv2d(eco((8, 8), 2, mask=biregular(8, 8, 4)), dilation="eco", stride=2), (2, 4, 4)),
     "skew": (lambda: SkewConv2d(soc(8, 3, mask=biregular(8, 8, 4, placement="aligned")), c_out=5), (8, 3, 3)),
+    "skew path": (skew_path, (4, 3, 3)),
     "skew with zeros": (
         lambda: nn.Sequential(nn.Conv2d(1, 3, 1), SkewConv2d(soc(16, 3), c_out=5, stride=2)),
         (1, 4, 4),
@@ -153,8 +161,9 @@ def test_a_wire_is_where_the_weight_is_above_the_threshold_strictly():
 def test_masks_and_parametrizations_count_as_they_act():
     pruned = nn.Linear(8, 8)
     prune.random_unstructured(pruned, "weight", 0.5)
-    pruned.weight_orig.data += 1.0  # as an optimiser's step before the next forward pass
-    assert torch.equal(Topology.from_module(pruned)[0].mask(), pruned.weight_mask.bool())
+    pruned.weight_orig.data[:4] = 0.0  # as an optimiser's step before the next forward pass
+    expected = pruned.weight_mask.bool() & (torch.arange(8) >= 4)[:, None]
+    assert torch.equal(Topology.from_module(pruned)[0].mask(), expected)
     turned = parametrizations.orthogonal(nn.Linear(4, 4), orthogonal_map="householder")
     assert Topology.from_module(turned).n_edges == int((turned.weight != 0).sum())
 

@@ -20,7 +20,7 @@ from nbkit.topology.operations import JOINING, plain_name
 from nbkit.topology.tracing import Step
 from nbkit.topology.wires import effective_weight
 
-__all__ = ["dead_units", "is_radial", "low_rank", "radial_axes", "small_weights"]
+__all__ = ["dead_units", "is_radial", "low_rank", "own_weights", "radial_axes", "small_weights"]
 
 _SMALL = 1e-3
 _UNEVEN = JOINING | {"pad", "avgpool1d", "avgpool2d", "avgpool3d"}  # as functions, whose options are not looked at
@@ -32,7 +32,8 @@ def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive],
     Inputs and outputs stay. In a network with branches, or where an edge of zeros stands around images, constants stay.
 
     Raises:
-        NbkitError: a normalisation, by which a unit is heard that no wire leads on from.
+        NbkitError: a normalisation, by which a unit is heard that no wire leads on from; dead units, and layers that share
+            their weights.
     """
     for node, each in zip(nodes, alive, strict=True):
         if node.step.kind == "mixing" and not each.heard.all():
@@ -49,6 +50,11 @@ def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive],
         torch.ones_like(each.heard) if place in ending or not place else each.heard & (each.reached | (not folds))
         for place, each in enumerate(alive)
     ]
+    if len(own_weights(subject)) < len(subject.layers) and not all(bool(each.all()) for each in live):
+        raise NbkitError(
+            "report: layers must have weights of their own, got some that share them: a unit that is dead in one may live in "
+            "another. Give them copies."
+        )
     used: dict[nn.Module, tuple[Layer, torch.Tensor, torch.Tensor]] = {}
     saved = 0
     for place, node in enumerate(nodes):
@@ -68,10 +74,19 @@ def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive],
     return Removable("dead units", n, n - saved, threshold == 0, how)
 
 
+def own_weights(subject: Subject) -> list[tuple[str, nn.Module]]:
+    """The layers; of those that share their weights, transposed or not, the first."""
+    found: dict[tuple[int, int], tuple[str, nn.Module]] = {}
+    for name, module in subject.layers:
+        place = module.weight.untyped_storage().data_ptr(), module.weight.storage_offset()
+        found.setdefault(place if module.weight.numel() else (id(module), 0), (name, module))
+    return list(found.values())
+
+
 def small_weights(subject: Subject) -> Removable:
     """Weights of at most 1e-3 of the largest of their layer."""
     saved, is_zero = 0, True
-    for _, module in subject.layers:
+    for _, module in own_weights(subject):
         sizes = module.weight.detach().abs()
         small = sizes <= _SMALL * sizes.max() if sizes.numel() else sizes > 0
         saved += int(small.sum())

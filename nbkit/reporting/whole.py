@@ -16,7 +16,7 @@ from nbkit.errors import NbkitError
 from nbkit.reporting import tables
 from nbkit.reporting.lines import growth_report
 from nbkit.reporting.parts import GrowthReport, LayerReport, ReachReport, Removable, Spectrum
-from nbkit.reporting.removable import dead_units, is_radial, low_rank, radial_axes, small_weights
+from nbkit.reporting.removable import dead_units, is_radial, low_rank, own_weights, radial_axes, small_weights
 from nbkit.reporting.spectra import jacobian_rows, layer_spectrum
 from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, alive, layer_report, reach_report
@@ -239,10 +239,11 @@ class Report:
             rows[:0] = filter(None, [self._try("dead units", make)])
         saved, is_exact = 0, True
         known = {spectrum.name: spectrum.singular_values for spectrum in self.spectra}
-        for done, (name, module) in enumerate(self._subject.layers, start=1):
+        layers = own_weights(self._subject)
+        for done, (name, module) in enumerate(layers, start=1):
             gain, exact = low_rank(module, known.get(name))
             saved, is_exact = saved + gain, is_exact and exact
-            yield done, len(self._subject.layers)
+            yield done, len(layers)
         n = self.n_parameters
         rows.append(Removable("layers of low rank", n, n - saved, is_exact, "two factors where they are smaller"))
         if is_radial(self._subject):

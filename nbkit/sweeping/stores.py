@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 
 from nbkit.errors import NbkitError, show
-from nbkit.sweeping.cells import key_of
+from nbkit.sweeping.cells import from_json, key_of
 
 try:
     import fcntl
@@ -100,7 +100,8 @@ class Store:
             entry = json.loads(line)
             of, cell = (entry["function"], entry["version"]), entry["cell"]
             known = {key: entry[key] for key in ("seconds", "error" if "error" in entry else "result")}
-        except (ValueError, TypeError, KeyError):
+            from_json(known.get("result", {}))
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise NbkitError(
                 f"{self.who}: store must hold one finished cell a line, got {self.path}, whose line {number} is "
                 f"{show(line.decode(errors='replace'))}. Remove that line, or use another store."

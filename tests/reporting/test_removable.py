@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nbkit.nets import RadialNet, SparseLinear, SparseSequential
@@ -47,6 +48,13 @@ def test_dead_units_go_and_the_function_stays():
     n_after = sum(values.numel() for values in smaller.parameters())
     assert found == Removable("dead units", found.n_before, n_after, True, "constants move into the next biases")
     assert found.n_after < found.n_before == sum(values.numel() for values in net.parameters())
+
+
+def test_of_a_layer_used_twice_only_what_neither_use_needs_goes():
+    linear = nn.Linear(4, 4)
+    linear.weight.data[:, 2] = 0
+    found = row(nn.Sequential(linear, nn.ReLU(), linear), "dead units", 4)
+    assert found.n_after == found.n_before
 
 
 def test_above_a_threshold_dead_units_are_a_loss():
@@ -112,6 +120,32 @@ def test_low_ranks_are_factored_where_that_saves():
     net[0].weight.data += 1e-5 * torch.randn(30, 20, dtype=torch.float64)
     found = row(net, "layers of low rank", 20)
     assert (found.n_before - found.n_after, found.lossless) == (600 - 4 * 50, False)
+
+
+class Tied(nn.Module):
+    """An autoencoder of rank 1 whose decoder is its encoder's transpose."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encode = nn.Linear(20, 20)
+        self.encode.weight.data = torch.outer(torch.randn(20), torch.randn(20))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(torch.tanh(self.encode(x)), self.encode.weight.T)
+
+
+def test_weights_that_layers_share_are_taken_away_once():
+    net = Tied()
+    assert row(net, "layers of low rank", 20).n_after == 20 + 20 + 20
+    assert row(net, "small weights", 20).n_after == 420 - int(
+        (net.encode.weight.abs() <= 1e-3 * net.encode.weight.abs().max()).sum()
+    )
+    assert row(net, "dead units", 20).n_after == 420
+    net.encode.weight.data[:10] = 0
+    assert row(net, "small weights", 20).n_after <= 20 + 200
+    assert row(net, "dead units", 20) is None
+    assert "share" in dict(report(net, torch.randn(20)).not_covered)["dead units"]
 
 
 def test_a_kernel_of_low_rank_is_two_convolutions():

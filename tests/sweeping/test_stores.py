@@ -24,6 +24,7 @@ LINES = [
     '{"function": "room.f", "version": 2, "cell": {"a": 1, "b": 4}, '
     '"seconds": 1.0, "result": {"value": {"float": "nan"}}}\n',
 ]
+EDITED = LINES[0].replace('{"value": 3}', "3")
 KEYS = ['{"a": 1, "b": 2}', '{"a": 1, "b": 3}', '{"a": 1, "b": 4}']
 
 
@@ -77,7 +78,9 @@ def test_another_functions_store_is_refused_and_left_alone(store, other, of):
 
 
 @pytest.mark.parametrize(
-    "content", ["alpha,growth\n0.5,1.2\n", "notes", "7", "{}\n", LINES[0] + '{"function": "ro\n' + LINES[1]], ids=repr
+    "content",
+    ["alpha,growth\n0.5,1.2\n", "notes", "7", "{}\n", EDITED, LINES[0] + '{"function": "ro\n' + LINES[1]],
+    ids=repr,
 )
 def test_a_file_that_is_no_store_is_refused_and_left_alone(store, content):
     store.write_text(content)

@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 import torch
+import torch.fx.experimental.symbolic_shapes  # torch.func loads it at first use: half a second that no step should take
 
 from nbkit.compress import prune
 from nbkit.errors import NbkitError, show

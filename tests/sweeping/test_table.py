@@ -117,3 +117,19 @@ def test_it_shows_how_many_failed_and_its_first_rows():
     assert repr(done) == "<Sweep of room.f: 12 cells, 3 of them failures, 6 s of work>"
     shown = done._repr_html_()
     assert shown.count("<tr>") == 11 and "<p>and 2 more</p>" in shown and "&lt;b&gt;" in shown and "<b>" not in shown
+
+
+def test_a_column_walks_the_rows_as_often_whatever_their_number():
+    class Walked(list):
+        n_walks = 0
+
+        def __iter__(self):
+            self.n_walks += 1
+            return super().__iter__()
+
+    walks = []
+    for n in (10, 1000):
+        done = Sweep("room.f", 0, ("a",), Walked({"a": a, "seconds": 1, "error": None} for a in range(n)))
+        done.column("a"), done.axis("a"), done.array("a", "a")
+        walks.append(done.rows.n_walks)
+    assert walks[0] == walks[1]

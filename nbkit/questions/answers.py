@@ -60,7 +60,8 @@ def _fit(m: Measured) -> str:
     told = told.replace(own.name, f"{own.name} with D = {n['dense_width']:.0f}")
     if math.isnan(n["admitting"]):
         return told
-    return f"{told}, while with D = 1 only {n['admitting']:.0f} of its {n['layers']:.0f} layers admit any"
+    share = "all" if n["admitting"] == n["layers"] else "only"
+    return f"{told}, while with D = 1 {share} {n['admitting']:.0f} of its {n['layers']:.0f} layers admit any"
 
 
 def _interval(low: float, high: float) -> str:

@@ -116,7 +116,7 @@ def _sentences(report: Report) -> list[str]:
         )
         found.append(
             f"reach: {share}{sum(unit.n_dead for unit in reach.units)} dead units, {reach.n_dead_inputs} dead inputs, "
-            f"{reach.n_components} components"
+            f"{reach.n_components} component{'s' * (reach.n_components != 1)}"
         )
     if report.jacobian is not None:
         largest = float(report.jacobian.max())

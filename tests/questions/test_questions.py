@@ -78,6 +78,8 @@ def test_the_second_says_which_is_left_to_luck_only_if_the_difference_is_clear()
 def test_the_third_counts_the_layers_that_admit_orthogonal_weights():
     answer = answered(QUESTIONS[2], QUESTIONS[2].a, QUESTIONS[2].b)
     assert "with D = 4 has singular values all 1, while with D = 1 only 4 of its 8 layers admit any" in answer
+    full = [replace(own, degree=64) for own in (QUESTIONS[2].a, QUESTIONS[2].b)]
+    assert "while with D = 1 all 8 of its 8 layers admit any" in answered(QUESTIONS[2], *full)
 
 
 def test_the_fourth_finds_that_shift_is_as_fair_as_radix_and_one_layer_earlier():

@@ -55,7 +55,7 @@ class ReportExplorer(Explorer):
 
     def __init__(self, report: Report | None = None, **settings: Any) -> None:
         self.report = _example() if report is None else report
-        self._there: set[str] = set()  # parts whose numbers are known
+        self._there = {"wires"}  # parts whose numbers are known; these are when the slider knows its layers
         super().__init__(**settings)
 
     def build(self) -> None:

@@ -124,7 +124,8 @@ def _reach_title(report: Report, layer: int) -> str:
 def _spectra_title(report: Report, layer: int) -> str:
     here = report.spectra[min(layer, len(report.spectra)) - 1]
     s = here.singular_values
-    told = f"condition {_number(here.condition)}" if np.isfinite(here.condition) else "some values are 0"
+    zeros = "some values are 0" if s[0] > 0 else "every value is 0"
+    told = f"condition {_number(here.condition)}" if np.isfinite(here.condition) else zeros
     note = f" ({here.note})" if here.note else ""
     return (
         f"Layer {here.name}: s from {_number(s[-1])} to {_number(s[0])}, {told}; rank {here.numerical_rank} of {len(s)}, "

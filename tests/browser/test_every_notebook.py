@@ -14,6 +14,10 @@ SHOW_CELL = """index => { const content = jupyterapp.shell.currentWidget.content
 CELLS_WITH_WIDGETS = """() => Array.from(jupyterapp.shell.currentWidget.content.model.cells)
     .flatMap((cell, index) => cell.type === 'code' && cell.outputs.toJSON().some(
         output => output.data?.['application/vnd.jupyter.widget-view+json']) ? [index] : [])"""
+# What the explorers of a cell are, such as "WiringExplorer"; a box of several tells all of them.
+KINDS = """index => jupyterapp.shell.currentWidget.content.model.cells.get(index).outputs.toJSON()
+    .map(output => output.data?.['text/plain']).filter(text => text)
+    .map(text => [].concat(text).join('').match(/\\w+Explorer|^\\w+ of/g)?.join() ?? '').join()"""
 # What the kernel was given, and what each code cell shows of it.
 SOURCES = "import json; print(json.dumps(get_ipython().history_manager.input_hist_raw[1:]))"
 OUTPUTS = """() => Array.from(jupyterapp.shell.currentWidget.content.model.cells)
@@ -74,14 +78,19 @@ def test_every_explorer_paints_and_every_slider_moves(open_notebook, leave_outpu
     assert notebook.errors() == []
     cells = notebook.evaluate(CELLS_WITH_WIDGETS)
     assert cells, "no explorer is on show"
-    n_moved = 0
+    n_moved, moved = 0, set()
     for index in cells:
         notebook.evaluate(SHOW_CELL, index)
         notebook.wait_for(PAINTED % index, 60)
         cell = notebook.page.locator(f'[data-shown="{index}"]')
         for fold in cell.locator(".jupyter-widget-Collapse-header").all():
             fold.click()
-        for handle in cell.locator(".noUi-handle").all():
+        kinds = notebook.evaluate(KINDS, index)
+        for place, handle in enumerate(cell.locator(".noUi-handle").all()):
+            # every slider once: the same explorer's are moved where it stands first, those of the wall in their chapters
+            if (kinds, place) in moved or (place and path.stem.startswith("00")):
+                continue
+            moved |= {(kinds, place)} if kinds else set()
             move(notebook, handle)
             await_rest(notebook, index, GLANCE_S)
             n_moved += 1

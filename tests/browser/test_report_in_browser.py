@@ -1,5 +1,6 @@
 """A report as a reader meets it: how soon it paints, its tabs, and its page without kernel and network."""
 
+import statistics
 import sys
 
 import pytest
@@ -14,7 +15,7 @@ from nbkit import explore
 net = torch.nn.Sequential(*[m for _ in range(10) for m in (torch.nn.Linear(512, 512), torch.nn.ReLU())])
 x = torch.randn(8, 512)
 """
-FIRST_S = 1.0
+FIRST_S, N_TIMES = 1.0, 3
 # When the report's first picture was painted, in ms since it was asked for.
 WATCH = """() => { window.asked = Date.now(); window.painted = null;
     new MutationObserver(() => document.querySelectorAll('.js-plotly-plot').forEach(gd => {
@@ -36,14 +37,17 @@ def test_the_first_part_of_ten_layers_of_512_is_painted_within_a_second_and_the_
     notebook.evaluate("() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 2; }")
     notebook.evaluate(SHOW_CELL, 2)
     notebook.page.wait_for_timeout(1000)
-    notebook.evaluate(WATCH)
-    notebook.run_cell(2, wait=False)
-    notebook.wait_for("window.painted !== null", 60)
-    took = notebook.evaluate("() => window.painted")
+    waits = []
+    for _ in range(N_TIMES):  # each time a new report, whose numbers are computed anew
+        notebook.evaluate(WATCH)
+        notebook.run_cell(2, wait=False)
+        notebook.wait_for("window.painted !== null", 60)
+        waits.append(notebook.evaluate("() => window.painted"))
+        notebook.python("report.explorer.settle()")
+    took = statistics.median(waits)
     with capsys.disabled():
         print(f"\nreport of ten layers of 512: first picture after {took:.0f} ms", file=sys.stderr)
     cell = notebook.page.locator('[data-shown="2"]')
-    notebook.python("report.explorer.settle()")
     for part, axis in (("spectra", "singular value s (log)"), ("jacobian", "log₁₀ s of the Jacobian")):
         cell.locator(".widget-toggle-buttons button", has_text=part).click()
         notebook.wait_for(f"[...document.querySelectorAll('[data-shown=\"2\"] .js-plotly-plot')].at(-1)"

@@ -14,6 +14,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from nbkit.errors import NbkitError
+from nbkit.files import write_whole
 
 __all__ = ["store_notebook"]
 
@@ -62,7 +63,7 @@ def store_notebook(path: str | Path) -> bool:
         )
     if content == before:
         return False
-    _replace(path, content)
+    write_whole("store_notebook", path, content)
     return True
 
 
@@ -149,13 +150,3 @@ def _with_palette(png: str) -> str:
     picture, smaller = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), io.BytesIO()
     picture.quantize(256, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
     return base64.b64encode(smaller.getvalue()).decode()
-
-
-def _replace(path: Path, content: str) -> None:
-    """The whole new file or the whole old one, whenever the power fails."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_text(content, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -18,8 +18,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "nbkit").rglob("*.py"))
 # A room imports only rooms before it. The last three are the front door, which opens every room.
 ROOMS = (
-    "errors device sweeping topology weights nets measure data training compress questions reporting results runs "
-    "claims exercises figures explore checking storing __main__"
+    "errors files device sweeping topology weights nets measure data training compress questions reporting results "
+    "runs claims exercises figures explore checking storing __main__"
 ).split()
 NUMERICAL = ROOMS[: ROOMS.index("runs") + 1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ import torch
 import torch.fx.experimental.symbolic_shapes  # torch.func loads it at first use: half a second that no step should take
 
 from nbkit.compress import prune
-from nbkit.errors import NbkitError, show
 from nbkit.explore.controls import Choice, Slider
 from nbkit.explore.explorer import Explorer
 from nbkit.explore.report_page import report_page, report_sheet
 from nbkit.explore.report_tabs import tab_data, tab_title
 from nbkit.explore.worker import STEPS
 from nbkit.figures import REPORT_PARTS, report_figure, report_layout, report_panels, report_traces
+from nbkit.files import write_whole
 from nbkit.nets import deep_net
 from nbkit.reporting import Report
 
@@ -145,7 +144,7 @@ class DrawnReport(Report):
         """
         page = report_page(self)
         if path is not None:
-            _replace(Path(path), page)
+            write_whole("to_html", path, page)
         return page
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
@@ -172,15 +171,3 @@ def _example() -> DrawnReport:
     """A small network that was pruned layer by layer, at eight random points."""
     net = prune(deep_net(4, "Dense-N", width=32, n_inputs=64, activation="relu", gain=1.4), 1 / 16, "LMP")
     return report(net, np.random.default_rng(0).standard_normal((8, 64)))
-
-
-def _replace(path: Path, page: str) -> None:
-    """The file is the old one or the whole new one."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise NbkitError(
-            f"to_html: path must be a file that can be written, got {show(str(path))} ({error.strerror}). Choose another."
-        ) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from dataclasses import fields, is_dataclass
 from html import escape
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nbkit.errors import NbkitError, show
+from nbkit.files import write_whole
 from nbkit.topology import Layer
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def as_csv(report: Report, path: str | Path | None) -> str:
     )
     text = file.getvalue()
     if path is not None:
-        _replace(Path(path), text)
+        write_whole("to_csv", path, text)
     return text
 
 
@@ -146,15 +145,3 @@ def _plain(value: object) -> object:
 
 def _short(value: object) -> str:
     return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _replace(path: Path, text: str) -> None:
-    """The file is the old one or the whole new one."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-    except OSError as error:
-        raise NbkitError(
-            f"to_csv: path must be a file that can be written, got {show(str(path))} ({error.strerror}). Choose another."
-        ) from None

@@ -6,13 +6,13 @@ import csv
 import html
 import io
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nbkit.errors import NbkitError, check_choice, show
+from nbkit.errors import NbkitError, check_choice
+from nbkit.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np  # otherwise where arrays are made: each worker process opens this room, and makes none
@@ -115,17 +115,11 @@ class Sweep:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write all rows as CSV; an older file is replaced when the new one is whole. Returns the path."""
-        if not isinstance(path, (str, Path)):
-            raise NbkitError(f"Sweep.to_csv: path must be a path, got {show(path)}. Write it as 'sweep.csv'.")
         text, columns = io.StringIO(), self.columns
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_entry(row.get(name)) for name in columns] for row in self.rows)
-        partial = Path(f"{path}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-        return Path(path)
+        return write_whole("Sweep.to_csv", path, text.getvalue())
 
     def __repr__(self) -> str:
         seconds = sum(row["seconds"] or 0 for row in self.rows)

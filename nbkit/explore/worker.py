@@ -29,7 +29,13 @@ class _Turns:
         ticket = object()
         with self._condition:
             self._queue.append(ticket)
-            self._condition.wait_for(lambda: self._queue[0] is ticket)
+            try:
+                while not self._condition.wait_for(lambda: self._queue[0] is ticket, _POLL_S):
+                    pass
+            except BaseException:  # interrupted: those behind would wait for it for ever
+                self._queue.remove(ticket)
+                self._condition.notify_all()
+                raise
 
     def __exit__(self, *_: object) -> None:
         with self._condition:

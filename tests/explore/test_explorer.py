@@ -1,9 +1,11 @@
 """The explorer engine without a browser: every promise of a stream, on a toy that draws one line."""
 
+import _thread
 import contextlib
 import csv
 import io
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import torch
 from nbkit.errors import NbkitError
 from nbkit.explore import Choice, CircleExplorer, Explorer, GrowthExplorer, MatrixCanvas, Slider, Text
 from nbkit.explore.exports import frame_csv, still_png
-from nbkit.explore.worker import DRAW_GAP_S
+from nbkit.explore.worker import DRAW_GAP_S, STEPS
 
 WIDGETS = ipywidgets.widgets.widget._instances
 FINE_S = 0.02  # clocks and sleeping threads are this good at least
@@ -206,6 +208,31 @@ def test_explorers_take_turns_step_by_step(explore):
     both = turns[turns.index(2) : len(turns) - turns[::-1].index(1)]
     changes = sum(a != b for a, b in zip(both, both[1:], strict=False))
     assert changes >= 0.7 * (len(both) - 1)
+
+
+def test_whoever_is_interrupted_while_waiting_for_a_turn_lets_the_others_have_theirs():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started pytest
+    over, others = threading.Event(), threading.Event()
+
+    def hold():
+        with STEPS:
+            threading.Timer(0.3, _thread.interrupt_main).start()
+            over.wait(30)
+
+    def follow():
+        with STEPS:
+            others.set()
+
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), STEPS:
+            raise AssertionError("the turn is the other thread's")
+    finally:
+        signal.signal(signal.SIGINT, before)
+        over.set()
+    threading.Thread(target=follow, daemon=True).start()
+    assert others.wait(30)
 
 
 def test_a_bare_yield_passes_the_turn_and_draws_nothing(explore):

@@ -39,12 +39,15 @@ class Page(Hearing):
     )
     _css = """
     .nbkit-explorer { width: 100%; box-sizing: border-box; }
-    .nbkit-explorer .nbkit-word { font-size: 11px; letter-spacing: .06em; text-transform: uppercase; opacity: .65;
-      line-height: 18px; margin: 6px 0 0; }
-    .nbkit-explorer .nbkit-status { font-size: 12px; line-height: 17px; height: 34px; overflow: auto; opacity: .85; }
+    .nbkit-explorer .nbkit-word { font-size: 11px; letter-spacing: .06em; text-transform: uppercase;
+      color: color-mix(in srgb, currentcolor 65%, transparent); line-height: 18px; margin: 6px 0 0; }
+    .nbkit-explorer .nbkit-status { font-size: 12px; line-height: 17px; height: 34px; overflow: auto;
+      color: color-mix(in srgb, currentcolor 85%, transparent); }
     .nbkit-explorer .nbkit-error { color: #B34700; font-weight: 600; }
     [data-jp-theme-light="false"] .nbkit-explorer .nbkit-error { color: #FF9A57; }
     .nbkit-explorer .js-plotly-plot { width: 100%; }
+    /* a layer for each handle, and one more for what lies above it, would cost a page of many sliders half its painting */
+    .nbkit-explorer :is(.noUi-connect, .noUi-origin, .noUi-handle) { will-change: auto; backface-visibility: visible; }
     .nbkit-explorer .widget-readout { min-width: 46px; }
     .nbkit-explorer .widget-text { flex-direction: column; height: auto; align-items: stretch; }
     .nbkit-explorer .widget-text > .widget-label { text-align: left; width: auto !important; padding-left: 2px; }

@@ -18,10 +18,11 @@ from typing import Any
 
 import nbformat
 
-__all__ = ["LabServer", "Notebook", "find_chromium", "launch_chromium", "write_notebook"]
+__all__ = ["POLL_MS", "LabServer", "Notebook", "find_chromium", "launch_chromium", "write_notebook"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_S, RUN_S, STEP_S = 60.0, 180.0, 15.0
+POLL_MS = 50  # to ask at each frame, as is usual, makes the page paint at each
 NOTIFICATIONS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 # What anywidget says of a script that took more than two seconds to load, as happens on a busy machine: to its model it
 # passes no message on from then. Ours hear all the same, which has a test of its own.
@@ -217,9 +218,9 @@ class Notebook:
         """What the stop button does."""
         self._finish("jupyterapp.commands.execute('notebook:interrupt-kernel')", STEP_S)
 
-    def wait_for(self, condition: str, timeout: float = STEP_S, *, every_ms: float | None = None) -> None:
-        """Wait until the JavaScript expression `condition` is true, asked at each frame or, which is cheaper, less often."""
-        self._await(condition, timeout, every_ms)
+    def wait_for(self, condition: str, timeout: float = STEP_S) -> None:
+        """Wait until the JavaScript expression `condition` is true."""
+        self._await(condition, timeout)
 
     def evaluate(self, script: str, argument: Any = None) -> Any:
         """The value of a JavaScript function or expression in the page."""
@@ -294,11 +295,11 @@ class Notebook:
         finally:
             self.page.close(run_before_unload=False)
 
-    def _await(self, condition: str, timeout: float, every_ms: float | None = None) -> None:
+    def _await(self, condition: str, timeout: float) -> None:
         self.page.wait_for_function(
             f"() => {{ try {{ return !!({condition}); }} catch {{ return false; }} }}",
             timeout=timeout * 1000,
-            polling=every_ms or "raf",
+            polling=POLL_MS,
         )
 
     def _finish(self, promise: str, timeout: float) -> None:

@@ -62,7 +62,6 @@ def await_still(notebook, index: int, at_most_s: float = 60) -> None:
         if (now !== window.__status) {{ window.__status = now; window.__since = performance.now(); }}
         return performance.now() - window.__since > 500 || performance.now() - window.__began > {1000 * at_most_s}; }})()""",
         60,
-        every_ms=100,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Plain `pytest` runs the notebooks strictly; without nbval (`pytest -m gpu` on a bare machine) it goes without."""
     os.environ["NBKIT_DEVICE"] = "cpu"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # begun in the background, kernels would not hear it
     if not hasattr(config, "workerinput"):
         os.environ[RAN] = tempfile.mkdtemp(prefix="nbkit-ran-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(RAN)))

@@ -1,4 +1,5 @@
-// A plotly figure whose library is loaded once a page, and beside its model: anywidget waits two seconds for a model.
+// A plotly figure whose library is sent once a kernel, loaded once a page, and beside its model: anywidget waits two
+// seconds for a model.
 function library(source) {
   const known = (window.nbkitPlotly ??= new Map());
   if (!known.has(source)) {
@@ -9,7 +10,8 @@ function library(source) {
   return known.get(source);
 }
 async function made(model) {
-  const { default: widget } = await library(model.get('_plotly'));
+  const script = await model.widget_manager.get_model(model.get('_script'));
+  const { default: widget } = await library(script.get('source'));
   const figure = typeof widget === 'function' ? await widget() : widget;
   await figure.initialize({ model });
   return figure;

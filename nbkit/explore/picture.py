@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import plotly.graph_objects as go
 import traitlets
 
@@ -25,9 +27,20 @@ _CONFIG = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
+# plotly asks whether there is nbformat, which checks with jsonschema, which parses the grammar of all web addresses if
+# it finds it: a second, a third of the wait for the first picture, and nobody here asks what is one.
+_GRAMMAR = "rfc3987_syntax"
+_hides = _GRAMMAR not in sys.modules
+if _hides:
+    sys.modules[_GRAMMAR] = None
+try:
+    FigureWidget = go.FigureWidget  # is imported when asked for
+finally:
+    if _hides:
+        del sys.modules[_GRAMMAR]
 
 
-class Picture(Hearing, go.FigureWidget):
+class Picture(Hearing, FigureWidget):
     """A FigureWidget made of `figure`; every line has an empty twin, which `hold` fills.
 
     The twins come after the figure's own traces, so that `data[i]` stays what it was.
@@ -37,7 +50,7 @@ class Picture(Hearing, go.FigureWidget):
     """
 
     _esm = HEAR + Path(__file__).with_name("picture.js").read_text(encoding="utf-8")
-    _plotly = traitlets.Unicode().tag(sync=True)  # plotly's script
+    _script = traitlets.Unicode().tag(sync=True)  # the model id of the script that all pictures share
     _is_made = False
 
     def __init__(self, figure: go.Figure, *, lock: threading.RLock, ghosts: bool, height: int) -> None:
@@ -55,7 +68,7 @@ class Picture(Hearing, go.FigureWidget):
         super().__init__(figure)
         self._told: set[str] = set()  # what traces may have where a view drew them: it must be taken away by name
         self._made = {axis: self.layout[axis].range for axis in self.layout if axis[1:5] == "axis"}
-        self._config, self._plotly, self._is_made = _CONFIG, str(go.FigureWidget._esm), True
+        self._config, self._script, self._is_made = _CONFIG, _Script.of_all().model_id, True
         self.refresh()
         self.open()
 
@@ -151,6 +164,19 @@ class Picture(Hearing, go.FigureWidget):
             {key: value for key, value in self._layout.items() if key not in _FIXED},
             list(range(len(self._data))),
         )
+
+
+class _Script(ipywidgets.Widget):
+    """plotly's script, 5 MB; with each picture it would take longer than to draw it."""
+
+    source = traitlets.Unicode(str(FigureWidget._esm)).tag(sync=True)
+    _made: _Script | None = None
+
+    @classmethod
+    def of_all(cls) -> _Script:
+        if cls._made is None or cls._made.comm is None:  # whoever closes all widgets closes this one
+            cls._made = cls()
+        return cls._made
 
 
 def _ghost(trace: go.Scatter) -> go.Scatter:

@@ -5,7 +5,6 @@ import contextlib
 import csv
 import io
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -211,7 +210,6 @@ def test_explorers_take_turns_step_by_step(explore):
 
 
 def test_whoever_is_interrupted_while_waiting_for_a_turn_lets_the_others_have_theirs():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started pytest
     over, others = threading.Event(), threading.Event()
 
     def hold():
@@ -229,7 +227,6 @@ def test_whoever_is_interrupted_while_waiting_for_a_turn_lets_the_others_have_th
         with pytest.raises(KeyboardInterrupt), STEPS:
             raise AssertionError("the turn is the other thread's")
     finally:
-        signal.signal(signal.SIGINT, before)
         over.set()
     threading.Thread(target=follow, daemon=True).start()
     assert others.wait(30)
@@ -727,6 +724,7 @@ def test_seven_controls_are_in_view_and_the_rest_is_folded(explore):
 
 
 def test_play_moves_its_slider_in_the_browser_and_is_closed_with_the_rest():
+    ToyExplorer().close()  # the script that all pictures share stays
     before = len(WIDGETS)
     explorer = ManyExplorer()
     linked = [(w.source, w.target) for w in WIDGETS.values() if type(w).__name__ == "Link"]

@@ -2,12 +2,14 @@
 
 import threading
 
+import ipywidgets
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from nbkit.explore.canvas import MatrixCanvas
 from nbkit.explore.page import Page
+from nbkit.explore.panel import close_widgets
 from nbkit.explore.picture import Picture
 
 ASK = {"content": {"data": {"method": "custom", "content": {"missed": True}}}, "buffers": []}
@@ -52,8 +54,20 @@ def test_the_page_is_first_told_of_a_picture_that_is_whole(picture, sent):
     state = next(m["state"] for m in sent if "_widget_data" in m.get("state", {}))
     assert [trace["name"] for trace in state["_widget_data"]] == ["line", "line held"]
     assert state["_widget_layout"]["xaxis"] == {"title": {"text": "x"}}
-    assert state["_config"]["displaylogo"] is False and len(state["_plotly"]) > 4_000_000
+    assert state["_config"]["displaylogo"] is False
     assert state["_own_id"] == picture.model_id
+
+
+def test_all_pictures_share_one_script_and_one_that_was_closed_is_made_anew(monkeypatch, sent):
+    monkeypatch.setattr("nbkit.explore.picture._Script._made", None)
+    pictures = [Picture(go.Figure(), lock=threading.RLock(), ghosts=False, height=300) for _ in range(2)]
+    assert pictures[0]._script == pictures[1]._script
+    ipywidgets.widgets.widget._instances[pictures[0]._script].close()  # as `Widget.close_all()` does
+    pictures.append(Picture(go.Figure(), lock=threading.RLock(), ghosts=False, height=300))
+    assert pictures[2]._script != pictures[0]._script
+    scripts = [m["state"]["source"] for m in sent if "source" in m.get("state", {})]
+    assert [len(script) > 4_000_000 for script in scripts] == [True] * 2
+    close_widgets(*pictures, ipywidgets.widgets.widget._instances[pictures[2]._script])
 
 
 def test_a_view_is_told_the_whole_picture_as_often_as_it_asks(picture, sent):

@@ -117,9 +117,8 @@ def half_done(store, tmp_path):
 
     def half(name):
         two_cores = "import os; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])\n"
-        heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whoever started pytest
         body = f"sweep(toy_cells.counted, {grid!r}, store=store, progress=False)\n"
-        process = run(script(tmp_path, store, two_cores + heard + body))
+        process = run(script(tmp_path, store, two_cores + body))
         while not store.exists() or store.read_bytes().count(b"\n") < 10:
             time.sleep(0.01)
             assert process.poll() is None, process.stderr.read()

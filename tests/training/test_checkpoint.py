@@ -142,15 +142,7 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.fixture
-def keyboard():
-    """A process begun in the background ignores interrupts; here they are heard."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_an_interrupt_from_the_keyboard_waits_for_the_step_and_nothing_is_lost(tmp_path, through, keyboard):
+def test_an_interrupt_from_the_keyboard_waits_for_the_step_and_nothing_is_lost(tmp_path, through):
     net, resumed = made_nets()["blocks"], blank_nets()["blocks"]
     place = itertools.count()
     hook = net[0].register_forward_hook(

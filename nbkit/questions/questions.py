@@ -62,8 +62,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         2,
         "Do sparse random wires leave growth more to luck than regular ones?",
-        _of("random", degree=4),
-        _of("RadiX", degree=4),
+        _of("random", degree=2),  # the fewer wires, the more unlike are the nodes of random ones
+        _of("RadiX", degree=2),
         "growth",
         tell_spread,
     ),

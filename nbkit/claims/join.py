@@ -199,8 +199,8 @@ def _decayed() -> dict[str, float]:
     statement="growth of a layer after training, of σ_w / √2: without weight decay and with λ = 0.001 (three layers of 32)",
     theirs="1, 1 (growth is about linear in σ_w)",
     ours="1, above 1.5",
-    correction="Weight decay takes σ_w away faster than growth: few directions are left, and along them weights are as they "
-    "were. σ_w alone does not decide.",
+    correction="Weight decay takes σ_w away faster than growth: σ_w averages over all directions, of which few are left, and "
+    "the line goes along these. σ_w alone does not decide.",
 )
 def growth_after_decay() -> str:
     n = _decayed()
@@ -219,8 +219,8 @@ def growth_after_decay() -> str:
     "random masks of its density; wires between the neurons that stand (small networks of notebook 10, medians of five)",
     theirs="fairly sparse",
     ours="less than half; over half of all",
-    correction="Neither an expander nor separate blocks: rows and columns die, and the neurons that stand are joined nearly all "
-    "to all, as is due to so few nodes between them.",
+    correction="Neither an expander nor separate blocks: rows and columns die, and most pairs of the neurons that stand are "
+    "joined, as is due to so few nodes between them.",
 )
 def mask_of_the_penalty() -> str:
     shares, filled = [], []
@@ -250,8 +250,8 @@ def _exponents(net: str, against: str) -> tuple[float, float]:
 @_claim(
     paper="RadiX-Net",
     place="section IV.B, on functions of Lipschitz constant 1",
-    statement="the rate at which errors fall with the depth, of best fits that were found: RadiX nets against dense ones of as "
-    "many parameters (95 % interval of the exponents' difference holds 0)",
+    statement="the rate at which the largest error falls with the depth, of best fits that were found: RadiX nets against dense "
+    "ones of as many parameters (95 % interval of the exponents' difference holds 0)",
     theirs="the same",
 )
 def rate_at_equal_parameters() -> str:

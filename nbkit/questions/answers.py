@@ -30,7 +30,7 @@ def tell_growth(a: Measured, b: Measured) -> str:
 
 def _rms(m: Measured) -> str:
     law = m.numbers["theory"]
-    due = "no law says by how much" if math.isnan(law) else f"the law says {law:.3f}"
+    due = "no law" if math.isnan(law) else f"law of a step: {law:.3f}"
     return f"{m.numbers['rms']:.3f} on {m.configuration.name} ({due})"
 
 
@@ -173,7 +173,7 @@ def tell_mask(a: Measured, b: Measured) -> str:
 
 def _kind(m: Measured) -> str:
     n = m.numbers
-    kind = "separate blocks" if n["components"] > 1 else "overlapping blocks"
+    kind = "separate blocks" if n["components"] > 1 else "more structure than its degrees give"
     verdict = f"{kind}, no expander" if n["outliers"] >= 0.5 else "as good as random wires"
     return (
         f"{_wires(m)} of density {n['density']:.2f} has {n['dead']:.3g} dead nodes a layer, the second over the first singular "
@@ -210,7 +210,7 @@ def _needs(m: Measured) -> str:
     n = m.numbers
     return (
         f"{_wires(m)} takes {n['edges']:.0f} wires, {n['parameters']:.0f} parameters and {n['flops']:.0f} operations, "
-        f"{n['flops'] / n['dense_flops']:.0%} of dense"
+        f"{100 * n['flops'] / n['dense_flops']:.3g}% of dense"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 import torch
 from torch import nn
@@ -14,22 +15,23 @@ from nbkit.nets import RadialActivation
 from nbkit.reporting.parts import Removable
 from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, through
-from nbkit.topology import Layer
 from nbkit.topology.modules import Wired
 from nbkit.topology.operations import JOINING, plain_name
-from nbkit.topology.tracing import Step
+from nbkit.topology.tracing import TRANSPOSED, Step
 from nbkit.topology.wires import effective_weight
 
 __all__ = ["dead_units", "is_radial", "low_rank", "own_weights", "radial_axes", "small_weights"]
 
 _SMALL = 1e-3
 _UNEVEN = JOINING | {"pad", "avgpool1d", "avgpool2d", "avgpool3d"}  # as functions, whose options are not looked at
+_COMPUTED = "; what weights are computed from stays"
 
 
 def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive], threshold: float) -> Removable:
     """Units that reach no output, and in a chain with biases those that no input reaches: they are constants.
 
-    Inputs and outputs stay. In a network with branches, or where an edge of zeros stands around images, constants stay.
+    Inputs and outputs stay. Constants stay where no bias can take them: in a network with branches, before an edge of
+    zeros around images, where units are paired. So do the parameters from which weights are computed.
 
     Raises:
         NbkitError: a normalisation, by which a unit is heard that no wire leads on from; dead units, and layers that share
@@ -50,41 +52,78 @@ def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive],
         torch.ones_like(each.heard) if place in ending or not place else each.heard & (each.reached | (not folds))
         for place, each in enumerate(alive)
     ]
-    if len(own_weights(subject)) < len(subject.layers) and not all(bool(each.all()) for each in live):
+    if _is_shared(subject) and not all(bool(each.all()) for each in live):
         raise NbkitError(
             "report: layers must have weights of their own, got some that share them: a unit that is dead in one may live in "
             "another. Give them copies."
         )
-    used: dict[nn.Module, tuple[Layer, torch.Tensor, torch.Tensor]] = {}
-    saved = 0
+    used: dict[nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
+    kept: dict[nn.Parameter, torch.Tensor] = {}  # of normalisations and the like: the units that any use needs
     for place, node in enumerate(nodes):
         module = node.step.module
         if node.step.kind == "linear":
             inside = live[node.step.inputs[0]]
             for layer in node.into[0][:-1]:
                 inside = through(layer, inside)
-            _, before, behind = used.get(module, (None, torch.zeros_like(inside), torch.zeros_like(live[place])))
-            used[module] = node.into[0][-1], before | inside, behind | live[place]
+            before, behind = used.get(module, (torch.zeros_like(inside), torch.zeros_like(live[place])))
+            used[module] = before | inside, behind | live[place]
         elif module is not None and node.width:
-            owned = sum(each.numel() for each in module.parameters(recurse=False) if len(each) == node.width)
-            saved += owned // node.width * int((~live[place]).sum())
-    saved += sum(_n_removed(module, *found) for module, found in used.items())
+            for values in module.parameters(recurse=False):
+                if values.ndim and len(values) == node.width:
+                    kept[values] = kept.get(values, torch.zeros_like(live[place])) | live[place]
+    stored = {id(module) for _, module in _stored(subject)}
+    saved = sum(_n_removed(module, *found, id(module) in stored) for module, found in used.items())
+    saved += sum(values.numel() // len(bits) * int((~bits).sum()) for values, bits in kept.items())
     n = subject.n_parameters
     how = "constants move into the next biases" if folds else "units that reach no output; constants stay"
+    how += _COMPUTED if len(stored) < len(subject.layers) else ""
     return Removable("dead units", n, n - saved, threshold == 0, how)
 
 
 def own_weights(subject: Subject) -> list[tuple[str, nn.Module]]:
-    """The layers; of those that share their weights, transposed or not, the first."""
+    """The layers with stored weights; of those that share them, transposed or not, the first.
+
+    A name that several layers have is given as "": it tells none of them.
+    """
+    names = [name for name, _ in subject.layers]
     found: dict[tuple[int, int], tuple[str, nn.Module]] = {}
-    for name, module in subject.layers:
-        place = module.weight.untyped_storage().data_ptr(), module.weight.storage_offset()
-        found.setdefault(place if module.weight.numel() else (id(module), 0), (name, module))
+    for name, module in _stored(subject):
+        found.setdefault(_place(module), (name if names.count(name) == 1 else "", module))
     return list(found.values())
 
 
+def _stored(subject: Subject) -> list[tuple[str, nn.Module]]:
+    """The layers whose weights are parameters of the module, not computed from others by its forward or parametrized."""
+    own = list(subject.net.parameters())
+    if sum(values.numel() for values in own) > subject.n_parameters:  # a weight outgrew what it is computed from
+        return []
+    places = {values.untyped_storage().data_ptr() for values in own}
+    held = [(each, each[1]._parameters.get("weight")) for each in subject.layers]  # as stored, before any mask
+    return [each for each, weight in held if weight is not None and weight.untyped_storage().data_ptr() in places]
+
+
+def _place(module: nn.Module) -> tuple[int, int]:
+    """Where stored weights lie in memory: the same for layers that share them."""
+    weight = module._parameters["weight"]
+    return (weight.untyped_storage().data_ptr(), weight.storage_offset()) if weight.numel() else (id(module), 0)
+
+
+def _is_shared(subject: Subject) -> bool:
+    """Whether one parameter serves several layers, as it is or as what other weights are computed from."""
+    stored = _stored(subject)
+    places = {_place(module) for _, module in stored}
+    if len(places) < len(stored):
+        return True
+    if len(stored) == len(subject.layers):
+        return False
+    read = [node.target for node in subject.bare.graph.nodes if node.op == "get_attr" and node.users]
+    values = [attrgetter(target)(subject.bare) for target in read]
+    sources = {each.untyped_storage().data_ptr() for each in values if isinstance(each, torch.Tensor) and each.numel()}
+    return any(storage in sources for storage, _ in places)
+
+
 def small_weights(subject: Subject) -> Removable:
-    """Weights of at most 1e-3 of the largest of their layer."""
+    """Weights of at most 1e-3 of the largest of their layer; those that are computed are left out."""
     saved, is_zero = 0, True
     for _, module in own_weights(subject):
         sizes = module.weight.detach().abs()
@@ -92,7 +131,9 @@ def small_weights(subject: Subject) -> Removable:
         saved += int(small.sum())
         is_zero = is_zero and not sizes[small].any()
     n = subject.n_parameters
-    return Removable("small weights", n, n - saved, is_zero, f"at most {_SMALL:g} of the largest of their layer")
+    how = f"at most {_SMALL:g} of the largest of their layer"
+    how += _COMPUTED if len(_stored(subject)) < len(subject.layers) else ""
+    return Removable("small weights", n, n - saved, is_zero, how)
 
 
 def low_rank(module: nn.Module, known: torch.Tensor | None) -> tuple[int, bool]:
@@ -134,28 +175,41 @@ def _constants_fold(nodes: Sequence[Wired]) -> bool:
     linear = [node.step.module for node in nodes if node.step.kind == "linear"]
     return (
         all(node.step.inputs == (place,) for place, node in enumerate(nodes[1:]))
-        and not any(node.step.kind == "mixing" or _has_edges(node.step) for node in nodes)
+        and not any(node.step.kind in ("mixing", "pairs") or _has_edges(node.step) for node in nodes)
+        and not any(_interleaves(node) for node in nodes)
         and all(getattr(each, "bias", None) is not None for each in linear)
     )
 
 
+def _interleaves(node: Wired) -> bool:
+    """Whether several units become pixels of one: what is constant in one of them is not in the image."""
+    paths = [path[:-1] if node.step.kind == "linear" else path for path in node.into]
+    return any(layer.n_in > layer.n_out for path in paths for layer in path)
+
+
 def _has_edges(step: Step) -> bool:
-    """Whether a step makes pixels of a constant image unequal: by zeros around it, or by what it adds."""
+    """Whether a step makes pixels of a constant image unequal: by zeros around it, by what it adds, by tap after tap."""
+    module = step.module
     if plain_name(step.what) in _UNEVEN:
         return True
-    padding = getattr(step.module, "padding", 0)
+    if isinstance(module, TRANSPOSED) and any(n > 1 for n in (*module.kernel_size, *module.stride)):
+        return True
+    padding = getattr(module, "padding", 0)
     if isinstance(padding, str):
         return padding in ("same", "zeros")
     return any(padding) if isinstance(padding, tuple) else bool(padding)
 
 
-def _n_removed(module: nn.Module, wires: Layer, live_in: torch.Tensor, live_out: torch.Tensor) -> int:
-    """Parameters of a layer that belong to dead units before or behind it."""
+def _n_removed(module: nn.Module, live_in: torch.Tensor, live_out: torch.Tensor, is_stored: bool) -> int:
+    """Parameters of a layer that belong to dead units before or behind it; of computed weights only the biases."""
+    n_biases = 0 if getattr(module, "bias", None) is None else int((~live_out).sum())
+    if not is_stored:
+        return n_biases
     n_stored = module.weight.numel()
     if hasattr(module, "edge_weights"):
         sources, targets = module.layer.edge_index()
-        n_kept = int((live_in[sources] & live_out[targets]).sum())
-    else:
-        n_kept = n_stored * int(live_in.sum()) * int(live_out.sum()) // (wires.n_in * wires.n_out)
-    n_biases = 0 if getattr(module, "bias", None) is None else int((~live_out).sum())
-    return n_stored - n_kept + n_biases
+        return n_stored - int((live_in[sources] & live_out[targets]).sum()) + n_biases
+    groups = getattr(module, "groups", 1)
+    inputs, outputs = live_in.view(groups, -1), live_out.view(groups, -1)  # only those of one group meet
+    n_pairs = int((inputs.sum(dim=1) * outputs.sum(dim=1)).sum())
+    return n_stored - n_stored * n_pairs * groups // (len(live_in) * len(live_out)) + n_biases

@@ -16,6 +16,7 @@ from nbkit.files import write_whole
 from nbkit.topology import Layer
 
 if TYPE_CHECKING:
+    from nbkit.reporting.parts import Spectrum
     from nbkit.reporting.whole import Report
 
 __all__ = ["as_csv", "as_dict", "as_html", "as_text"]
@@ -80,13 +81,10 @@ def as_html(report: Report) -> str:
 
 def _rows(report: Report) -> list[dict[str, object]]:
     """One row a layer, of all its numbers."""
-    units = {} if report.reach is None else {unit.name: unit.n_dead for unit in report.reach.units}
-    spectra = {spectrum.name: spectrum for spectrum in report.spectra}
     rows = []
-    for layer in report.layers:
+    for layer, n_dead, spectrum in zip(report.layers, _n_dead_units(report), _spectra(report), strict=True):
         row = {key: getattr(layer, key) for key in _COLUMNS if hasattr(layer, key)}
-        row |= {"n_dead_units": units.get(layer.name)}
-        spectrum = spectra.get(layer.name)
+        row |= {"n_dead_units": n_dead}
         for key in ("condition", "numerical_rank", "stable_rank", "note"):
             row[key] = getattr(spectrum, key, None)
         values = [] if spectrum is None else spectrum.singular_values.tolist()
@@ -95,6 +93,26 @@ def _rows(report: Report) -> list[dict[str, object]]:
         )
         rows.append(row)
     return rows
+
+
+def _n_dead_units(report: Report) -> list[int | None]:
+    """Behind each layer, or behind the first use of one that is used again; None where they are not known."""
+    modules = [module for _, module in report._subject.layers]
+    if report.reach is None:
+        return [None] * len(modules)
+    used = [step.module for step in report._subject.steps if step.kind == "linear"]
+    first = dict(zip(reversed(used), reversed([unit.n_dead for unit in report.reach.units]), strict=True))
+    return [first.get(module) for module in modules]
+
+
+def _spectra(report: Report) -> list[Spectrum | None]:
+    """Of each layer, None where it has none; of namesakes, which are told apart by their order, all or none."""
+    found = []
+    names = [layer.name for layer in report.layers]
+    for place, name in enumerate(names):
+        own = [spectrum for spectrum in report.spectra if spectrum.name == name]
+        found.append(own[names[:place].count(name)] if len(own) == names.count(name) else None)
+    return found
 
 
 def _headline(report: Report) -> list[str]:

@@ -1,11 +1,16 @@
 """What a report says could be removed is removed, and the rest counted and compared."""
 
+import copy
+import csv
+import io
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import parametrize
 
-from nbkit.nets import RadialNet, SparseLinear, SparseSequential
+from nbkit.nets import MaxMin, RadialNet, SparseLinear, SparseSequential
 from nbkit.reporting import Removable, report
 from tests.reporting.networks import Residual, mlp, sparse_mlp
 
@@ -87,6 +92,92 @@ def test_constants_stay_where_they_cannot_move(net):
         assert found.n_before - found.n_after == 6 * 9 + 1 + 4 * 9
 
 
+def pairing() -> nn.Sequential:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 6), MaxMin(), nn.Linear(6, 2))
+    net[0].weight.data[0] = 0
+    return net
+
+
+def growing(*between: nn.Module) -> nn.Sequential:
+    """Images of which channel 0 of the first layer is 1 everywhere."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 4, 1), nn.ReLU(), *between)
+    net[0].weight.data[0], net[0].bias.data[0] = 0, 1
+    return net
+
+
+UNEVEN = {
+    "pairs": (pairing, (4,)),
+    "overlapping": (lambda: growing(nn.ConvTranspose2d(4, 2, 3, stride=2)), (2, 4, 4)),
+    "tap by tap": (lambda: growing(nn.ConvTranspose2d(4, 2, 2, stride=2)), (2, 4, 4)),
+    "shuffled": (lambda: growing(nn.PixelShuffle(2), nn.Conv2d(1, 2, 1)), (2, 4, 4)),
+}
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+def test_constants_stay_where_they_add_what_no_bias_can(name):
+    make, shape = UNEVEN[name]
+    net, x = make(), torch.randn(64, *shape)
+    without = make()
+    last = without[-1]  # its bias takes what the constant adds on average: the best that a bias can do
+    without[0].bias.data[0] = 0
+    last.bias.data += (net(x) - without(x)).transpose(0, 1).flatten(1).mean(dim=1)
+    assert not torch.allclose(net(x), without(x), atol=1e-2)
+    found = row(net, "dead units", *shape)
+    assert found.n_after == found.n_before and found.how == "units that reach no output; constants stay"
+
+
+def test_constants_move_through_a_transposed_convolution_of_single_pixels():
+    net, x = growing(nn.ConvTranspose2d(4, 2, 1)), torch.randn(2, 2, 4, 4)
+    assert row(net, "dead units", 2, 4, 4).n_after == row(net, "dead units", 2, 4, 4).n_before - 3 - 2
+    expected = net(x)
+    net[2].bias.data += net[2].weight.data[0, :, 0, 0]
+    net[0].bias.data[0] = 0
+    assert torch.allclose(net(x), expected, atol=1e-6)
+
+
+def n_unfelt(net: nn.Module, *shape: int) -> int:
+    """Parameters that the output does not depend on, by autograd; of all weights the sizes, so that nothing cancels."""
+    net = copy.deepcopy(net)
+    for values in net.parameters():
+        values.data.abs_()
+    net.eval()(torch.rand(4, *shape)).sum().backward()
+    return sum(int((values.grad == 0).sum()) for values in net.parameters())
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("groups", [8, 2, 1])
+def test_of_grouped_kernels_only_the_taps_that_are_there_are_counted(kind, groups):
+    middle = kind(8, 8, 3, groups=groups, padding=1)
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), middle, nn.ReLU(), nn.Conv2d(8, 4, 1))
+    net[4].weight.data[:, 0] = 0
+    found = row(net, "dead units", 3, 8, 8)
+    assert found.n_before - found.n_after == n_unfelt(net, 3, 8, 8) + 4
+    assert groups < 8 or (found.n_before, found.n_after) == (148, 130)
+
+
+class Again(nn.Module):
+    """One normalisation behind two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c, self.bn = nn.Linear(4, 5), nn.Linear(5, 5), nn.Linear(5, 3), nn.BatchNorm1d(5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.c(self.bn(self.b(self.bn(self.a(x)))))
+
+
+def test_of_a_normalisation_used_twice_only_what_neither_use_needs_goes():
+    net = Again()
+    net.c.weight.data[:, 0] = 0
+    found = row(net, "dead units", 4)
+    assert found.n_before - found.n_after == n_unfelt(net, 4) + 3 == 5 + 1 + 3
+    net.b.weight.data[:, 0] = 0
+    found = row(net, "dead units", 4)
+    assert found.n_before - found.n_after == n_unfelt(net, 4) + 3 + 4
+
+
 def test_units_that_a_normalisation_hears_are_not_dead():
     net = nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5), nn.Linear(5, 3))
     assert row(net, "dead units", 4).n_after == row(net, "dead units", 4).n_before
@@ -146,6 +237,84 @@ def test_weights_that_layers_share_are_taken_away_once():
     assert row(net, "small weights", 20).n_after <= 20 + 200
     assert row(net, "dead units", 20) is None
     assert "share" in dict(report(net, torch.randn(20)).not_covered)["dead units"]
+
+
+class Product(nn.Module):
+    """A layer whose weights are a product of two factors, and one as they are stored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Parameter(torch.randn(100, 2)), nn.Parameter(torch.randn(2, 100))
+        self.last = nn.Linear(100, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(F.relu(F.linear(x, self.a @ self.b)))
+
+
+class Factors(nn.Module):
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return a @ b
+
+    def right_inverse(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.randn(len(weight), 2), torch.randn(2, weight.shape[1])
+
+
+class Outer(nn.Module):
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return torch.outer(values, values)
+
+
+def parametrized(rule: nn.Module, *given: torch.Tensor) -> nn.Module:
+    net = mlp(100, 100, 3)
+    if given:
+        net[0].weight = nn.Parameter(*given)
+    parametrize.register_parametrization(net[0], "weight", rule, unsafe=True)
+    return net
+
+
+@pytest.mark.parametrize(
+    "make", [Product, lambda: parametrized(Factors()), lambda: parametrized(Outer(), torch.randn(100))]
+)
+def test_weights_that_are_computed_are_not_there_to_be_taken_away(make):
+    net = make()
+    rows = report(net, torch.randn(4, 100)).removable
+    n_stored = sum(values.numel() for values in net.parameters())
+    assert all(each.n_before == n_stored and n_stored - 3 <= each.n_after <= n_stored for each in rows)
+    assert {each.what for each in rows} == {"dead units", "small weights", "layers of low rank"}
+
+
+def test_dead_units_of_computed_weights_take_the_stored_ones_along():
+    net = Product()
+    net.last.weight.data[:, :60] = 0
+    found = row(net, "dead units", 100)
+    assert found.n_before - found.n_after == 3 * 60 and found.lossless
+    assert found.how.endswith("what weights are computed from stays")
+
+
+class Namesakes(nn.Module):
+    """A full rank and a rank of 1, both under the name "linear"."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear, self.w = nn.Linear(40, 40), nn.Parameter(torch.outer(torch.randn(40), torch.randn(40)))
+        self.register_buffer("m", torch.ones(40, 40))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(torch.tanh(self.linear(x)), self.w * self.m)
+
+
+def test_namesakes_keep_their_own_numbers():
+    net = Namesakes()
+    net.linear.weight.data[:7] = 0
+    net.linear.weight.data[:7, :7] = 0.5 * torch.eye(7)
+    net.linear.weight.data[39] = 0
+    found = report(net, torch.randn(2, 40))
+    first, second = csv.DictReader(io.StringIO(found.to_csv()))
+    assert (first["numerical_rank"], second["numerical_rank"]) == ("39", "1")
+    assert (first["n_dead_units"], second["n_dead_units"]) == ("1", "0")
+    assert row(net, "layers of low rank", 40).n_after == net.linear.weight.numel() + 40 + net.w.numel()
 
 
 def test_a_kernel_of_low_rank_is_two_convolutions():

@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--work", type=Path, default=Path("build", "runs"), help="folder for checkpoints")
     # What is not ours, such as --no-browser or --port=9999, is JupyterLab's.
     options, for_jupyter = parser.parse_known_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # into a file Windows writes no σ
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     if options.command and for_jupyter:
         parser.error(f"{options.command} knows no {for_jupyter[0]}")
     if options.command == "claims":
@@ -68,10 +71,11 @@ def _claims() -> int:
     for row in ledger.rows:
         try:
             row.check()
-            say(_table_row(row.notebook, row.verdict, f"{row.paper}, {row.place}", row.statement, row.theirs, row.ours))
         except Exception as error:  # a claim may fail in any way; the others are still computed
             failures.append(f"Fails: notebook {row.notebook}, {row.paper}, {row.place}: {error or repr(error)}")
             print(failures[-1], file=sys.stderr, flush=True)
+        else:
+            say(_table_row(row.notebook, row.verdict, f"{row.paper}, {row.place}", row.statement, row.theirs, row.ours))
     if failures:
         print("\n".join([*failures, "Nothing was stored."]), file=sys.stderr, flush=True)
         return 1
@@ -171,4 +175,8 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # whoever read the lines, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

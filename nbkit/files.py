@@ -1,5 +1,6 @@
 """Files that are replaced only when their successors are whole."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -13,7 +14,8 @@ def write_whole(who: str, path: str | Path, text: str) -> Path:
 
     Args:
         who: the public function that was called, for the message.
-        path: of the file; its folders are made where they are not there.
+        path: of the file; its folders are made where they are not there, ~ is the reader's home, and of a link it is
+            the file behind it that is written.
         text: written in UTF-8, its line ends as they are.
 
     Raises:
@@ -21,17 +23,21 @@ def write_whole(who: str, path: str | Path, text: str) -> Path:
     """
     if not isinstance(path, (str, Path)):
         raise NbkitError(f"{who}: path must be a path, got {show(path)}. Write it as text.")
-    path = Path(path)
-    partial = path.parent / f"{path.name}.partial"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = Path(path).expanduser()
+        target = path.resolve()
+        if target.exists() and not target.is_file():  # a folder, or a device, which must not be replaced
+            raise OSError(errno.EINVAL, "not a file")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.parent / f"{target.name}.partial"
         try:
             partial.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(partial, path)
+            os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:  # also letters that a path or UTF-8 lacks, and no home
+        why = getattr(error, "strerror", None) or error
         raise NbkitError(
-            f"{who}: path must be a file that can be written, got {show(str(path))} ({error.strerror}). Choose another."
+            f"{who}: path must be a file that can be written, got {show(str(path))} ({why}). Choose another."
         ) from None
     return path

@@ -1,6 +1,7 @@
 """A file is the old one or the whole new one."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,23 @@ def test_what_is_no_file_is_told(tmp_path, monkeypatch, wrong):
     (tmp_path / "file").touch()
     with pytest.raises(NbkitError, match="save: path must be a file that can be written"):
         write_whole("save", wrong, "text")
+
+
+def test_of_a_link_the_file_behind_it_is_written(tmp_path, monkeypatch):
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    (tmp_path / "real.csv").write_text("old")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_whole("save", "~/link.csv", "new")
+    assert (tmp_path / "link.csv").is_symlink() and (tmp_path / "real.csv").read_text() == "new"
+
+
+@pytest.mark.parametrize("wrong", ["device", "a\0b", "table.csv"])
+def test_a_device_is_not_replaced_and_letters_that_cannot_be_are_told(tmp_path, monkeypatch, wrong):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("device")
+    with pytest.raises(NbkitError, match="save: path must be a file that can be written"):
+        write_whole("save", wrong, "\udc80")
+    assert [path.name for path in tmp_path.iterdir()] == ["device"] and not Path("device").is_file()
 
 
 def test_what_is_no_path_is_told():

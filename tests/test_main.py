@@ -1,5 +1,6 @@
 """The front door: `python -m nbkit` says what it finds, opens the first notebook, and a wheel brings everything."""
 
+import io
 import os
 import re
 import subprocess
@@ -238,6 +239,14 @@ def test_claims_are_computed_shown_stored_and_counted_in_the_readme(two_claims, 
     stored = results.load_result("claims").columns
     assert stored["ours"].tolist() == ["5", "3, 3"] and stored["verdict"].tolist() == ["corrected", "agrees"]
     assert stored["correction"].tolist() == ["There are five.", ""]
+
+
+def test_claims_go_where_their_letters_cannot_be_written(two_claims, monkeypatch):
+    two_claims("3, 3")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    claims.claim(paper="SAO", statement="σ_w", place="Table 3", notebook="99", theirs="1")(lambda: 1)
+    assert front_door.main(["claims"]) == 0
+    assert b"\\u03c3_w" in sys.stdout.buffer.getvalue()
 
 
 def test_a_claim_that_fails_is_one_line_and_nothing_is_stored(two_claims, capsys, tmp_path):

@@ -6,12 +6,15 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from nbkit.errors import NbkitError, check_integer, check_integers, show
 
 __all__ = ["RESERVED", "SCALARS", "Cells", "from_json", "key_of", "plain", "to_json"]
 
 SCALARS = (bool, int, float, str, type(None))
+_MOST_CELLS = 100_000_000  # whether each is finished takes a byte
+_MOST_SEEDS = 10_000_000
 RESERVED = ("seconds", "error")  # names that every row has beside the cell's and the result's
 
 
@@ -49,6 +52,12 @@ class Cells:
                 )
             self._axes["seed"] = _values(who, "seeds", _seeds(who, seeds))
             self.names += ("seed",)
+        n_cells = len(self._listed) * math.prod(map(len, self._axes.values()))
+        if n_cells > _MOST_CELLS:
+            raise NbkitError(
+                f"{who}: grid must have at most {_MOST_CELLS:,} cells, got {Decimal(n_cells):.3g}. Leave values out, or draw "
+                "some of the cells and give them as a list."
+            )
 
     def __len__(self) -> int:
         return len(self._listed) * math.prod(map(len, self._axes.values()))
@@ -73,9 +82,13 @@ def _listed(who: str, grid: object) -> list[dict]:
 
 
 def _values(who: str, name: object, values: object) -> tuple:
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+    try:
+        given = None if isinstance(values, (str, bytes, Mapping)) else tuple(values)
+    except TypeError:  # not iterable, or an array without a dimension
+        given = None
+    if given is None:
         raise NbkitError(f"{who}: the values of {name} must be a list, got {show(values)}. Write it as [1, 2, 3].")
-    found = tuple(_value(who, name, value) for value in values)
+    found = tuple(_value(who, name, value) for value in given)
     if not found:
         raise NbkitError(f"{who}: the values of {name} must be at least one, got none. Leave the name out, or add one.")
     _check_distinct(who, f"the values of {name}", found)
@@ -83,12 +96,12 @@ def _values(who: str, name: object, values: object) -> tuple:
 
 
 def _value(who: str, name: object, value: object) -> object:
-    found = plain(value)
     try:
+        found = plain(value)
         if not _is_plain(found):
             raise TypeError
         to_json(found)
-    except (TypeError, ValueError):  # Python writes no integer of more than 4300 digits
+    except (TypeError, ValueError, RuntimeError):  # no integer of more than 4300 digits, no tensor without its numbers
         raise NbkitError(
             f"{who}: the values of {name} must be numbers, text, True, False, None or lists of these, "
             f"got {show(value)}. Give what the function makes it from."
@@ -114,7 +127,7 @@ def _check_distinct(who: str, what: str, values: Sequence[object]) -> None:
 def _seeds(who: str, seeds: object) -> Iterable[int]:
     if isinstance(seeds, Iterable):
         return check_integers(who, "seeds", seeds, at_least=0)
-    return range(check_integer(who, "seeds", seeds, at_least=1))
+    return range(check_integer(who, "seeds", seeds, at_least=1, at_most=_MOST_SEEDS))
 
 
 def plain(value: object) -> object:

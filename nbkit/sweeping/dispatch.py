@@ -14,13 +14,14 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 
 from nbkit.errors import NbkitError, show
 from nbkit.sweeping.cells import to_json
-from nbkit.sweeping.workers import evaluate
+from nbkit.sweeping.workers import evaluate, told
 
 __all__ = ["computed"]
 
 _AWAY_S = 0.05  # a task is about as long where cells are shorter: fetching a result costs a hundredth of it
 _MOST_CELLS = 100  # in a task
 _DEATHS = 2  # of workers alone with a cell, after which it is a failure
+_UNTOLD = 32  # workers of an executor that does not tell
 _COUNT_S = 1.0  # between two looks at how many workers a cluster has by now
 
 Task = list[tuple[int, dict]]  # cells and their places in the grid
@@ -80,7 +81,8 @@ class _Bench:
 
 def _places(pool: Executor) -> Iterator[int]:
     """How many tasks the executor should have: two a worker, so that none waits for its next one."""
-    client, counted, n_workers = getattr(pool, "_client", None), float("-inf"), getattr(pool, "_max_workers", 1)
+    client, counted = getattr(pool, "_client", None), float("-inf")
+    n_workers = getattr(pool, "_max_workers", None) or _UNTOLD
     while True:
         if client and time.monotonic() > counted + _COUNT_S:  # workers of a dask cluster come and go
             counted = time.monotonic()
@@ -94,6 +96,8 @@ def _submitted(who: str, pool: Executor, function: Callable[..., object], task: 
         return pool.submit(evaluate, function, [cell for _, cell in task], _AWAY_S, ticket)
     except (RuntimeError, OSError) as error:
         raise _has_ended(who, error) from None
+    except Exception as error:  # dask sends at once, and not everything can be sent
+        raise _cannot_run(who, error) from None
 
 
 def _has_ended(who: str, error: Exception) -> NbkitError:
@@ -112,10 +116,13 @@ def _outcome(who: str, future: Future) -> tuple[list[str], str | None]:
     except NbkitError as error:
         raise NbkitError(f"{who}: {error}") from None
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
         if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":  # the latter is dask's
-            return [], text
-        raise NbkitError(
-            f"{who}: executor must be able to run the function, got {show(text)}. Its workers need nbkit and the "
-            "function's module; what is finished is stored."
-        ) from None
+            return [], told(error)
+        raise _cannot_run(who, error) from None
+
+
+def _cannot_run(who: str, error: Exception) -> NbkitError:
+    return NbkitError(
+        f"{who}: executor must be able to run the function, got {show(told(error))}. Its workers need nbkit and the "
+        "function's module; what is finished is stored."
+    )

@@ -41,7 +41,8 @@ def sweep(
     whose worker dies is tried again, and is a failure when it has killed two.
 
     Args:
-        function: takes a cell's values by name and returns a number or a flat dictionary of numbers and texts.
+        function: takes a cell's values by name and returns a number or a flat dictionary of numbers and texts. The store
+            knows it by its qualified name: what it closes over, or the object that it is a method of, is no part of that.
         grid: name -> values, of which every combination is a cell; or a list of cells, each name -> value. Values are
             numbers, texts, True, False, None, or lists of these, which arrive as tuples.
         store: path of the file of finished cells (JSON lines), of this function and version alone.
@@ -152,12 +153,13 @@ def _row(cell: dict, known: dict) -> dict:
 
 def _qualified_name(who: str, function: object) -> str:
     name = getattr(function, "__qualname__", None)
-    if not callable(function) or not isinstance(name, str) or "<lambda>" in name:
+    module = getattr(function, "__module__", None)  # methods of built-in types have none
+    if not callable(function) or not isinstance(name, str) or not isinstance(module, str) or "<lambda>" in name:
         raise NbkitError(
             f"{who}: function must have a name, by which its store knows it, got {show(function)}. "
             "Define it with def; what stays the same in all cells may stand in the grid as a list of one."
         )
-    return f"{function.__module__}.{name}"
+    return f"{module}.{name}"
 
 
 def _check_arguments(who: str, function: Callable[..., object], names: tuple[str, ...]) -> None:

@@ -17,7 +17,6 @@ except ImportError:  # not on Windows: there nobody watches over a second writer
 
 __all__ = ["Store"]
 
-_BEGIN = b'{"function": '
 _OPEN: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
@@ -41,27 +40,32 @@ class Store:
     def __init__(self, who: str, path: object, function: str, version: int) -> None:
         if not isinstance(path, (str, Path)):
             raise NbkitError(f"{who}: store must be a path, got {show(path)}. Write it as 'sweep.jsonl'.")
-        self.who, self.path, self.function, self.version = who, Path(path).expanduser(), function, version
+        self.who, self.path, self.function, self.version = who, Path(path), function, version
         self.finished: dict[str, dict] = {}
         self.n_stored = 0
 
     def __enter__(self) -> Store:
-        if self.path.exists() and not self.path.is_file():
-            raise NbkitError(
-                f"{self.who}: store must be a file, got {show(str(self.path))}. Write it as 'sweep.jsonl'."
-            )
         try:
+            self.path = self.path.expanduser()
+            if self.path.exists() and not self.path.is_file():
+                raise NbkitError(
+                    f"{self.who}: store must be a file, got {show(str(self.path))}. Write it as 'sweep.jsonl'."
+                )
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b", buffering=0)
-        except OSError as error:
+        except (OSError, ValueError, RuntimeError) as error:  # also letters that no path has, and no home
+            why = getattr(error, "strerror", None) or error
             raise NbkitError(
-                f"{self.who}: store must be a file that can be written to, got {self.path}: {error.strerror}. "
+                f"{self.who}: store must be a file that can be written to, got {show(str(self.path))}: {why}. "
                 "Use another folder."
             ) from None
         try:
             _OPEN.add(self)
             self._lock()
             self._read()
+        except OSError as error:
+            self._file.close()
+            raise self._has_no_room(error) from None
         except BaseException:
             self._file.close()
             raise
@@ -85,14 +89,14 @@ class Store:
     def _read(self) -> None:
         """Keep the last line of every cell; a last line that a kill cut short is taken away."""
         self._file.seek(0)
-        whole, _, last = self._file.readall().rpartition(b"\n")
+        whole, end, last = self._file.readall().rpartition(b"\n")
         for number, line in enumerate(whole.splitlines(), start=1):
             if line.strip():
                 self._keep(number, line)
-        if _is_torn(last):
-            self._file.truncate(len(whole) + bool(whole))
+        if _is_torn(last, self._head().encode()):
+            self._file.truncate(len(whole + end))
         else:  # whole but for its end, or no line of ours
-            self._keep(whole.count(b"\n") + 2, last)
+            self._keep((whole + end).count(b"\n") + 1, last)
             self._write(b"\n")
 
     def _keep(self, number: int, line: bytes) -> None:
@@ -101,7 +105,7 @@ class Store:
             of, cell = (entry["function"], entry["version"]), entry["cell"]
             known = {key: entry[key] for key in ("seconds", "error" if "error" in entry else "result")}
             from_json(known.get("result", {}))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise NbkitError(
                 f"{self.who}: store must hold one finished cell a line, got {self.path}, whose line {number} is "
                 f"{show(line.decode(errors='replace'))}. Remove that line, or use another store."
@@ -120,17 +124,24 @@ class Store:
         Raises:
             NbkitError: the disk is full or gone; whole lines stay.
         """
-        head = f'{{"function": {json.dumps(self.function)}, "version": {self.version}, "cell": '
+        head = self._head()
         lines = [f"{head}{key_of(cell)}, {text[1:]}\n".encode() for cell, text in zip(cells, known, strict=True)]
         try:
             for line in lines:
                 self._write(line)
                 self.n_stored += 1
         except OSError as error:
-            raise NbkitError(
-                f"{self.who}: store must have room for every cell, got {self.path}: {error.strerror}; "
-                f"{self.n_stored} cells are stored. Make room and call again: they are not repeated."
-            ) from None
+            raise self._has_no_room(error) from None
+
+    def _head(self) -> str:
+        """With which every line begins."""
+        return f'{{"function": {json.dumps(self.function)}, "version": {self.version}, "cell": '
+
+    def _has_no_room(self, error: OSError) -> NbkitError:
+        return NbkitError(
+            f"{self.who}: store must have room for every cell, got {self.path}: {error.strerror}; "
+            f"{self.n_stored} cells are stored. Make room and call again: they are not repeated."
+        )
 
     def _write(self, line: bytes) -> None:
         before = os.fstat(self._file.fileno()).st_size
@@ -142,12 +153,12 @@ class Store:
             raise
 
 
-def _is_torn(last: bytes) -> bool:
+def _is_torn(last: bytes, head: bytes) -> bool:
     """Whether it is the beginning of a line of ours, and not the whole of one."""
     try:
         json.loads(last)
-    except ValueError:
-        return last[: len(_BEGIN)] == _BEGIN[: len(last)]
+    except (ValueError, RecursionError):
+        return last[: len(head)] == head[: len(last)]
     return False
 
 

@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Sweep"]
 
 _SHOWN_ROWS = 10
+_MOST_ENTRIES = 10_000_000  # of an array, 80 MB; more than a hundred for each cell are no grid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,6 +105,12 @@ class Sweep:
         numbers = self.column(value).tolist()
         if not all(isinstance(number, (int, float)) for number in numbers):
             raise NbkitError(f"Sweep.array: value must be a column of numbers, got {value!r}. Use column({value!r}).")
+        n_entries = math.prod(len(self.axis(name)) for name in axes)
+        if n_entries > max(_MOST_ENTRIES, 100 * len(self)):
+            raise NbkitError(
+                f"Sweep.array: axes must span a grid, got {n_entries:.3g} entries for {len(self):,} cells. "
+                f"Use column({value!r}), or fewer values."
+            )
         places = [{entry: place for place, entry in enumerate(self.axis(name))} for name in axes]
         found = np.full([len(known) for known in places], np.nan)
         for row, number in zip(self.rows, numbers):
@@ -116,7 +124,7 @@ class Sweep:
     def to_csv(self, path: str | Path) -> Path:
         """Write all rows as CSV; an older file is replaced when the new one is whole. Returns the path."""
         text, columns = io.StringIO(), self.columns
-        writer = csv.writer(text, lineterminator="\n")
+        writer = csv.writer(text)  # its own line ends, \r\n: with any other a \r within a text would end a line
         writer.writerow(columns)
         writer.writerows([_entry(row.get(name)) for name in columns] for row in self.rows)
         return write_whole("Sweep.to_csv", path, text.getvalue())

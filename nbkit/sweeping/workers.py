@@ -24,9 +24,10 @@ from nbkit.sweeping.cells import RESERVED, SCALARS, plain, to_json
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["LocalPool", "evaluate", "local_cluster", "workers"]
+__all__ = ["LocalPool", "evaluate", "local_cluster", "told", "workers"]
 
 _PATIENCE_S = 2.0  # for a scheduler to take a call, and as long to answer: within five seconds the reader knows
+_LOOK_S = 1.0  # between two looks at whether a process that computes is alive
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -49,12 +50,21 @@ def evaluate(function: Callable[..., object], cells: list[dict], seconds: float,
             found = function(**cell)
             took = time.perf_counter() - start
             texts.append(to_json({"seconds": round(took, 6), "result": _flat(found, cell)}))
-        except (Exception, SystemExit) as error:
-            text = f"{type(error).__name__}: {error}".removesuffix(": ")
-            texts.append(to_json({"seconds": round(time.perf_counter() - start, 6), "error": text}))
+        except KeyboardInterrupt:  # of whoever computes, not of the cell
+            raise
+        except BaseException as error:
+            texts.append(to_json({"seconds": round(time.perf_counter() - start, 6), "error": told(error)}))
         if time.perf_counter() - begin > seconds:
             break
     return texts
+
+
+def told(error: BaseException) -> str:
+    """Its type and what it says, if it can say it."""
+    try:
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
+    except Exception:
+        return type(error).__name__
 
 
 def _flat(found: object, cell: dict) -> dict:
@@ -87,6 +97,9 @@ class LocalPool(ThreadPoolExecutor):
         process, pipe = self._own.worker
         try:
             pipe.send((function, arguments))
+            while not pipe.poll(_LOOK_S):  # a child that it has forked may hold the pipe open when it has died
+                if not process.is_alive():
+                    raise EOFError
             is_fine, value = pipe.recv()
         except (EOFError, OSError):
             del self._own.worker
@@ -139,7 +152,7 @@ def _serve(pipe: Connection) -> None:
             except EOFError:
                 raise
             except Exception as error:
-                reply = False, f"{type(error).__name__}: {error}"
+                reply = False, told(error)
             pipe.send(reply)
 
 

@@ -11,6 +11,9 @@ import torch
 from nbkit.errors import NbkitError
 from nbkit.sweeping.cells import Cells, from_json, key_of, to_json
 
+ENDLESS: list = []
+ENDLESS.append(ENDLESS)
+
 
 def test_every_combination_in_order_and_seeds_change_fastest():
     cells = Cells("sweep", {"b": [1, 2], "a": ["x", "y"]}, 3)
@@ -84,7 +87,15 @@ def test_a_huge_grid_is_never_in_memory():
         (7, None, "grid must be name -> values or a list of cells, got 7"),
         ([1, 2], None, "grid must be name -> values or a list of cells"),
         ({"seed": [1]}, 2, "seeds must be None where the grid has a seed"),
-        ({"a": [1]}, 0, "seeds must be an integer of at least 1, got 0"),
+        ({"a": [1]}, 0, "seeds must be an integer between 1 and 10000000, got 0"),
+        ({"a": [1]}, 10**13, "seeds must be an integer between 1 and 10000000"),
+        ({name: range(10) for name in "abcdefghi"}, None, "grid must have at most 100,000,000 cells, got 1.00e+9"),
+        ({name: range(10) for name in map(str, range(400))}, None, "grid must have at most 100,000,000 cells"),
+        ({"a": [np.float32, np.float64]}, None, "the values of a must be numbers"),
+        ({"a": np.array(3)}, None, "the values of a must be a list"),
+        ({"a": [torch.eye(2).to_sparse()]}, None, "the values of a must be numbers"),
+        ({"a": [torch.ones(2, device="meta")]}, None, "the values of a must be numbers"),
+        ({"a": [ENDLESS]}, None, "the values of a must be numbers"),
         ({"a": [1]}, [-1], "entry 1 of seeds must be an integer of at least 0"),
         ({"a": [1]}, 1.5, "seeds must be an integer"),
     ],

@@ -140,7 +140,7 @@ def test_a_stream_that_is_closed_begins_no_further_cell(store):
 
 def test_an_interrupt_keeps_what_is_finished(store, threads):
     class Interrupting(Executor):
-        n_taken = 0
+        _max_workers, n_taken = 1, 0
 
         def submit(self, *task):
             self.n_taken += 1
@@ -153,6 +153,23 @@ def test_an_interrupt_keeps_what_is_finished(store, threads):
     assert 4 <= len(stored(store)) < 1000
     assert len(swept(toy_cells.total, {"a": range(1000)}, store, threads).rows) == 1000
     assert sorted(line["cell"]["a"] for line in stored(store)) == [*range(1000)]
+
+
+@pytest.mark.parametrize("told", [{}, {"_max_workers": None}])
+def test_an_executor_that_does_not_tell_its_workers_gets_work_for_many(store, told):
+    class Untold(Executor):
+        most = 0
+
+        def submit(self, *task):
+            running.append(future := threads.submit(*task))
+            self.most = max(self.most, sum(not each.done() for each in running))
+            return future
+
+    running, pool = [], Untold()
+    vars(pool).update(told)
+    with ThreadPoolExecutor(8) as threads:
+        assert len(swept(toy_cells.where, {"i": range(16)}, store, pool)) == 16
+    assert pool.most >= 8
 
 
 def test_short_cells_travel_together(store):
@@ -232,7 +249,7 @@ def test_an_executor_that_has_ended_is_named(store):
 
 def test_an_executor_that_cancels_is_named_and_what_is_finished_stays(store, threads):
     class Cancelling(Executor):
-        n_taken = 0
+        _max_workers, n_taken = 1, 0
 
         def submit(self, *task):
             self.n_taken += 1

@@ -79,7 +79,15 @@ def test_another_functions_store_is_refused_and_left_alone(store, other, of):
 
 @pytest.mark.parametrize(
     "content",
-    ["alpha,growth\n0.5,1.2\n", "notes", "7", "{}\n", EDITED, LINES[0] + '{"function": "ro\n' + LINES[1]],
+    [
+        "alpha,growth\n0.5,1.2\n",
+        "notes",
+        "7",
+        "{}\n",
+        EDITED,
+        '{"function": "my impor',
+        LINES[0] + '{"function": "ro\n' + LINES[1],
+    ],
     ids=repr,
 )
 def test_a_file_that_is_no_store_is_refused_and_left_alone(store, content):

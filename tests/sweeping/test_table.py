@@ -102,9 +102,22 @@ def test_an_older_csv_stays_where_a_new_one_cannot_be_written(tmp_path):
     path = swept(a=[1]).to_csv(tmp_path / "sweep.csv")
     before = path.read_text()
     bad = Sweep("room.f", 0, ("a",), [{"a": "\udc80", "seconds": 1.0, "error": None}])
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(NbkitError, match="Sweep.to_csv: path must be a file that can be written, got .* surrogates"):
         bad.to_csv(path)
     assert path.read_text() == before
+
+
+def test_csv_has_a_line_for_each_row_whatever_its_texts_hold(tmp_path):
+    rows = [{"a": text, "seconds": 1.0, "error": None} for text in ("50 %\rdone", "a\nb", "a\r\nb", 'a,"b"')]
+    path = Sweep("room.f", 0, ("a",), rows).to_csv(tmp_path / "sweep.csv")
+    with path.open(newline="", encoding="utf-8") as lines:
+        assert [line[0] for line in csv.reader(lines)] == ["a", *(row["a"] for row in rows)]
+
+
+def test_an_array_of_cells_that_are_no_grid_is_refused_before_it_is_made():
+    rows = [{"a": i, "b": i, "c": i, "value": 1.0, "seconds": 1.0, "error": None} for i in range(2000)]
+    with pytest.raises(NbkitError, match=r"Sweep.array: axes must span a grid, got 8e\+09 entries for 2,000 cells"):
+        Sweep("room.f", 0, ("a", "b", "c"), rows).array("value", "a", "b", "c")
 
 
 def test_csv_goes_to_a_path():

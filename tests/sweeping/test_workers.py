@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
@@ -51,6 +51,23 @@ def test_a_cell_whose_worker_died_once_is_computed_by_another(store, tmp_path):
 
 def test_a_function_that_exits_is_a_failure(store):
     assert swept(toy_cells.leaves, {"i": [0]}, store)[0]["error"] == "SystemExit: 3"
+
+
+@pytest.mark.parametrize("where", ["processes", "threads"])
+@pytest.mark.parametrize(("kind", "error"), [("speechless", "Speechless"), ("cancelled", "CancelledError: no more")])
+def test_whatever_a_function_raises_is_a_failure(store, where, kind, error):
+    with ThreadPoolExecutor(2) as threads:
+        executor = None if where == "processes" else threads
+        done = swept(toy_cells.raises, {"i": range(4), "kind": [kind]}, store, executor=executor)
+    assert [row["error"] for row in done] == [None, error, None, None]
+
+
+def test_a_worker_that_dies_is_seen_though_a_child_of_its_own_lives(store, tmp_path):
+    begun = time.monotonic()
+    done = swept(toy_cells.dies_with_a_child, {"i": range(3), "log": [str(tmp_path / "children")]}, store)
+    assert [row["i"] for row in done.failures] == [1] and time.monotonic() - begun < 60
+    for child in map(int, (tmp_path / "children").read_text().split()):
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_stream_that_is_closed_leaves_no_process(store):

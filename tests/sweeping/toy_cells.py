@@ -1,5 +1,6 @@
 """Functions that the tests sweep, in a module of their own, because worker processes must find them."""
 
+import asyncio
 import math
 import os
 import signal
@@ -49,6 +50,29 @@ def dies_once(i, mark):
         Path(mark).touch()
         os._exit(7)
     return i
+
+
+class Speechless(Exception):
+    def __str__(self):
+        return None
+
+
+def raises(i, kind):
+    if i == 1:
+        raise {"speechless": Speechless(), "cancelled": asyncio.CancelledError("no more")}[kind]
+
+
+def dies_with_a_child(i, log):
+    """The child, forked, holds open what the parent had open."""
+    if i != 1:
+        return i
+    child = os.fork()
+    if not child:
+        time.sleep(300)
+        os._exit(0)
+    with Path(log).open("a") as file:
+        file.write(f"{child}\n")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def leaves(i):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
@@ -18,7 +19,7 @@ from nbkit.reporting.lines import growth_report
 from nbkit.reporting.parts import GrowthReport, LayerReport, ReachReport, Removable, Spectrum
 from nbkit.reporting.removable import dead_units, is_radial, low_rank, own_weights, radial_axes, small_weights
 from nbkit.reporting.spectra import jacobian_rows, layer_spectrum
-from nbkit.reporting.subject import Subject
+from nbkit.reporting.subject import Subject, keeping_random_state
 from nbkit.reporting.wiring import Alive, alive, layer_report, reach_report
 from nbkit.topology import Layer, Topology
 from nbkit.topology.modules import Wired, wired
@@ -154,9 +155,11 @@ class Report:
             with self._lock, torch.inference_mode(False):
                 if part in self._found:
                     return
+                is_random, net = self._subject.is_random, self._subject.net
                 making = self._running.pop(part, None) or getattr(self, f"_make_{part}")()
                 try:
-                    progress = next(making)
+                    with keeping_random_state(net) if is_random else contextlib.nullcontext():
+                        progress = next(making)
                 except StopIteration as stop:
                     self._found[part] = stop.value
                     return
@@ -169,7 +172,7 @@ class Report:
             return make()
         except NbkitError as error:
             why = str(error).partition(": ")[2] or str(error)
-        except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:  # of the module's own code
+        except Exception as error:  # the module's own code may raise anything
             why = f"the module says: {str(error).strip() or type(error).__name__}"
         self._unclear.append((name, why.splitlines()[0]))
         return None
@@ -212,6 +215,8 @@ class Report:
         return tuple(found)
 
     def _make_jacobian(self) -> _Progress:
+        if self._is_another("jacobian"):
+            return None
         points = self._subject.points[:_N_POINTS]
         rows, source = [], jacobian_rows(self._subject.net, points)
         for done in range(1, len(points) + 1):
@@ -222,8 +227,18 @@ class Report:
             yield done, len(points)
         return torch.stack(rows)
 
+    def _is_another(self, part: str) -> bool:
+        """Whether the module without in-place operations, which is what can be measured, is another function."""
+        if self._subject.is_overwritten:
+            self._unclear.append(
+                (part, "the module reads what it has overwritten in place, on a way that is not known")
+            )
+        return self._subject.is_overwritten
+
     def _make_growth(self) -> _Progress:
         yield 0, 1
+        if self._is_another("growth"):
+            return None
         if self._subject.steps is None:
             self._unclear.append(
                 ("growth", "lengths are taken behind modules; activations that are functions are not seen")

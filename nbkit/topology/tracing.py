@@ -12,6 +12,7 @@ from torch import fx, nn
 from nbkit.errors import NbkitError
 from nbkit.topology.layer import Layer
 from nbkit.topology.operations import ASKING, CONCATENATING, JOINING, MAPS, REDUCING, kind_of, plain_name, stand_in
+from nbkit.topology.overwriting import InPlace, Value
 
 __all__ = [
     "CONVOLUTIONS",
@@ -63,11 +64,14 @@ class Trace:
         steps: the input first, the output last; steps that lead nowhere are left out.
         net: the same function, its weights shared, in which functional activations and maps are modules.
         read: names of the parameters and buffers that functions read.
+        is_rewritten: whether something reads what an in-place operation has overwritten, of which only `steps` and `net`
+            are right when no module works in place.
     """
 
     steps: tuple[Step, ...]
     net: nn.Module
     read: frozenset[str]
+    is_rewritten: bool
 
 
 def is_linear(module: nn.Module) -> bool:
@@ -84,15 +88,15 @@ def traced(module: nn.Module, *, who: str = "traced") -> Trace:
     """The steps of a module as it is executed.
 
     Leaves are the modules of torch.nn, and all with a `layer`; functional activations, hand-written forwards, weights
-    that are computed (parametrizations), and modules that are used twice are followed.
+    that are computed (parametrizations), modules that are used twice, and in-place operations are followed.
 
     Args:
         module: of one tensor to one tensor.
         who: the public function that was called, for messages.
 
     Raises:
-        NbkitError: no module, one that takes more than one tensor or returns other than one, or one whose way depends
-            on its data.
+        NbkitError: no module, one that takes more than one tensor or returns other than one, one whose way depends on
+            its data, or one that reads a view of what it has overwritten.
     """
     if not isinstance(module, nn.Module):
         raise NbkitError(f"{who}: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
@@ -102,6 +106,8 @@ def traced(module: nn.Module, *, who: str = "traced") -> Trace:
         reader = _Reader(held)
         last = reader.read(graph)
         net = _of_modules(held, graph, reader.stand_ins)
+    except NbkitError as error:
+        raise NbkitError(f"{who}: {error}, as {type(module).__name__} does. Write it without in-place calls.") from None
     except Exception as error:  # a hand-written forward may raise anything
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise NbkitError(
@@ -114,7 +120,7 @@ def traced(module: nn.Module, *, who: str = "traced") -> Trace:
             "Wrap it in a module that does."
         )
     read = frozenset(node.target.removeprefix("held.") for node in reader.values if node.op == "get_attr")
-    return Trace(_leading_to(reader.steps, last), net, read)
+    return Trace(_leading_to(reader.steps, last), net, read, reader.is_rewritten)
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
@@ -134,6 +140,9 @@ class _Held(nn.Module):
 
 
 class _Tracer(fx.Tracer):
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return Value(node, self)
+
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         is_own = type(module).__name__ in _LEAVES or isinstance(getattr(module, "layer", None), Layer)
         is_inherited = any(type(module).forward is kind.forward for kind in (nn.Linear, *CONVOLUTIONS))
@@ -163,12 +172,17 @@ class _Reader:
         self.steps: list[Step] = []
         self.stand_ins: dict[fx.Node, nn.Module] = {}
         self.values: dict[fx.Node, object] = {}  # the _Position of a step, a constant, or a _Shape
+        self.is_rewritten = False
 
     def read(self, graph: fx.Graph) -> int | None:
         """The position of the output; None where it is not one tensor that depends on the input."""
         *nodes, output = graph.nodes
+        memory = InPlace(graph)
         for node in nodes:
             self.values[node] = self._value(node)
+            if isinstance(self.values[node], _Position):
+                memory.follow(node, _attribute(self.root, node.target) if node.op == "call_module" else None)
+        self.is_rewritten = memory.is_rewritten
         last = self.values.get(output.args[0]) if isinstance(output.args[0], fx.Node) else None
         return last.step if isinstance(last, _Position) else None
 

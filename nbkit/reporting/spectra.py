@@ -77,20 +77,33 @@ def _values(module: nn.Module, size: tuple[int, ...]) -> tuple[torch.Tensor, str
     if kernel.ndim == 3:
         kernel, size = kernel[:, :, None], (1, *size)
         strides, spread = (1, strides[0]), (1, _pair(spread)[0])
-    if isinstance(module, TRANSPOSED):  # the transpose of a convolution of the images that it gives
-        kernel, size = kernel.transpose(0, 1), tuple(n * s for n, s in zip(size, strides, strict=True))
-    elif getattr(module, "strided", "skip") == "unshuffle" or isinstance(module, SkewConv2d):
+    if getattr(module, "strided", "skip") == "unshuffle" or isinstance(module, SkewConv2d):
         size, strides = tuple(n // s for n, s in zip(size, strides, strict=True)), (1, 1)
     spread = tuple(n // k for n, k in zip(size, kernel.shape[2:], strict=True)) if spread == "eco" else _pair(spread)
-    notes = [] if _has_no_edges(module, kernel, strides, spread) else [_CIRCULAR]
+    reach = tuple((n - 1) * d + 1 for n, d in zip(kernel.shape[2:], spread, strict=True))
+    pads = _pads(module, reach)
+    size, counts = _sizes(module, size, strides, pads, reach)
+    if isinstance(module, TRANSPOSED):
+        kernel = kernel.transpose(0, 1)
+    strides = tuple(  # of one pixel alone any stride gives the same
+        max(s, r) if n == 1 and p == 0 else s for n, s, p, r in zip(counts, strides, pads, reach, strict=True)
+    )
+    own = tuple(p == 0 and r <= s for s, p, r in zip(strides, pads, reach, strict=True))  # windows do not overlap
+    notes = [] if _has_no_edges(module, reach, own, pads) else [_CIRCULAR]
     if isinstance(module, SkewConv2d):
         return _exponential_values(module, size), ", ".join(notes)
     if strides == (1, 1):
-        return conv_singular_values(kernel, size, dilation=spread), ", ".join(notes)
-    whole = tuple(-(-n // s) * s for n, s in zip(size, strides, strict=True))
-    if whole != size:
-        notes.append(f"of images of {' x '.join(map(str, whole))}, which the stride divides")
-    return strided_singular_values(kernel, whole, strides, spread), ", ".join(notes)
+        whole = counts if isinstance(module, TRANSPOSED) else size
+        values = conv_singular_values(kernel, whole, dilation=spread)
+    else:
+        whole = tuple(n * s for n, s in zip(counts, strides, strict=True))
+        values = strided_singular_values(kernel, whole, strides, spread)
+        if any(a != b and not is_own for a, b, is_own in zip(whole, size, own, strict=True)):
+            notes.append(f"of images of {' x '.join(map(str, whole))}, which the stride divides")
+    if not notes:  # pixels that no tap sees are zeros
+        n_values = min(len(kernel) * math.prod(counts), kernel.shape[1] * math.prod(size))
+        values = nn.functional.pad(values, (0, n_values - len(values)))
+    return values, ", ".join(notes)
 
 
 def strided_singular_values(
@@ -121,13 +134,28 @@ def _exponential_values(module: SkewConv2d, size: tuple[int, int]) -> torch.Tens
     return torch.linalg.svdvals(matrices).flatten().sort(descending=True).values
 
 
-def _has_no_edges(module: nn.Module, kernel: torch.Tensor, strides: tuple[int, int], spread: tuple[int, int]) -> bool:
-    """Whether nothing is assumed: the image is padded around its edges, or no tap reaches beyond its own pixels."""
-    if "circular" in (getattr(module, "padding", None), getattr(module, "padding_mode", None)):
-        return True
-    reach = [(n - 1) * d + 1 for n, d in zip(kernel.shape[2:], spread, strict=True)]
-    is_padded = isinstance(module.padding, str) or any(_pair(module.padding))
-    return all(n <= s for n, s in zip(reach, strides, strict=True)) and (not is_padded or reach == [1, 1])
+def _sizes(
+    module: nn.Module, size: tuple[int, int], strides: tuple[int, int], pads: tuple[int, int], reach: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The image that a convolution takes and the one that it gives; of a transposed one those of its transpose."""
+    axes = list(zip(size, strides, pads, reach, strict=True))
+    if not isinstance(module, TRANSPOSED):
+        return size, tuple((n + p - r) // s + 1 for n, s, p, r in axes)
+    extra = (0, *module.output_padding)[-2:]
+    return tuple((n - 1) * s - p + r + more for (n, s, p, r), more in zip(axes, extra, strict=True)), size
+
+
+def _pads(module: nn.Module, reach: tuple[int, int]) -> tuple[int, int]:
+    """Pixels that an image is padded with along each axis, both sides together."""
+    if isinstance(module.padding, str):
+        return (0, 0) if module.padding == "valid" else tuple(n - 1 for n in reach)
+    return tuple(2 * n for n in (0, *_pair(module.padding)[: module.weight.ndim - 2])[-2:])
+
+
+def _has_no_edges(module: nn.Module, reach: tuple[int, int], own: tuple[bool, bool], pads: tuple[int, int]) -> bool:
+    """Whether nothing is assumed: along each axis the pads close a circle, or each pixel taken has taps of its own."""
+    is_circular = "circular" in (module.padding, getattr(module, "padding_mode", None))
+    return all(is_own or (is_circular and p == n - 1) for n, is_own, p in zip(reach, own, pads, strict=True))
 
 
 def _pair(value: object) -> tuple[int, int]:

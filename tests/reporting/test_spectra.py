@@ -37,10 +37,23 @@ MAPS = {
     "strided, grouped": (lambda: circular(4, 6, 3, padding=1, stride=(2, 3), groups=2), (4, 4, 6)),
     "strided, dilated": (lambda: circular(2, 3, 3, padding=2, dilation=2, stride=2), (2, 8, 8)),
     "patches": (lambda: nn.Conv2d(2, 5, 2, stride=2), (2, 6, 4)),
+    "patches, pixels left over": (lambda: nn.Conv2d(3, 4, 2, stride=2), (3, 5, 5)),
+    "patches, wide, pixels left over": (lambda: nn.Conv2d(2, 20, 2, stride=2), (2, 5, 5)),
+    "sampled": (lambda: nn.Conv2d(3, 8, 1, stride=2), (3, 5, 5)),
+    "whole image": (lambda: nn.Conv2d(2, 3, 5), (2, 5, 5)),
+    "whole image, wide, dilated": (lambda: nn.Conv2d(2, 30, 2, dilation=3), (2, 4, 4)),
+    "whole rows, circular columns": (lambda: circular(2, 3, (3, 5), padding=(1, 0)), (2, 4, 5)),
+    "strided columns, patches of rows": (lambda: circular(2, 3, (2, 3), padding=(0, 1), stride=2), (2, 5, 6)),
+    "whole sequence": (lambda: nn.Conv1d(2, 3, 5), (2, 5)),
+    "circular, one pixel to spare": (lambda: circular(2, 3, 5, padding=2), (2, 5, 6)),
     "one pixel": (lambda: nn.Conv2d(3, 4, 1), (3, 4, 4)),
+    "one pixel, valid": (lambda: nn.Conv2d(3, 4, 1, padding="valid"), (3, 4, 4)),
+    "grown from one pixel": (lambda: nn.ConvTranspose2d(6, 3, 4), (6, 1, 1)),
+    "transposed, more pixels": (lambda: nn.ConvTranspose2d(4, 3, 2, stride=3, output_padding=1), (4, 3, 3)),
     "conv1d": (lambda: nn.Conv1d(2, 3, 3, padding=1, padding_mode="circular"), (2, 7)),
     "conv1d, strided": (lambda: nn.Conv1d(2, 3, 3, padding=1, stride=2, padding_mode="circular"), (2, 8)),
     "transposed": (lambda: nn.ConvTranspose2d(4, 3, 2, stride=2), (4, 3, 3)),
+    "transposed, a pixel more": (lambda: nn.ConvTranspose1d(4, 2, 1, dilation=2, output_padding=1), (4, 3)),
     "delta": (lambda: OrthogonalConv2d(delta_orthogonal(6, 4, 3) + 0.1), (6, 5, 5)),
     "eco": (lambda: OrthogonalConv2d(eco((8, 8), 2), dilation="eco", stride=2), (2, 4, 4)),
     "eco, strided": (lambda: OrthogonalConv2d(eco((8, 8), 2), dilation="eco", stride=2, strided="skip"), (8, 4, 4)),
@@ -78,7 +91,17 @@ def test_what_is_assumed_of_padding_and_stride_is_said():
     assert first.note == "circular padding assumed"
     zeros = OrthogonalConv2d(eco((8, 8), 2), dilation="eco", stride=2, padding="zeros")
     assert report(zeros, torch.randn(2, 4, 4)).spectra[0].note == "circular padding assumed"
-    assert second.note == "circular padding assumed, of images of 8 x 8, which the stride divides"
+    assert second.note == "circular padding assumed, of images of 6 x 6, which the stride divides"
+    same = nn.Conv2d(1, 2, 3, stride=2, padding=1)
+    assert report(same, torch.randn(1, 7, 7)).spectra[0].note.endswith("of images of 8 x 8, which the stride divides")
+    odd = circular(1, 2, 3, stride=2, padding=1)
+    assert report(odd, torch.randn(1, 7, 6)).spectra[0].note == "of images of 8 x 6, which the stride divides"
+
+
+@pytest.mark.parametrize("padding", [0, 2, (1, 0)])
+def test_circular_pads_that_change_the_size_are_no_circle(padding):
+    (found,) = report(circular(2, 2, 3, padding=padding), torch.randn(2, 6, 6)).spectra
+    assert found.note == "circular padding assumed"
 
 
 def test_the_jacobian_is_that_of_the_whole_at_each_point():

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from fractions import Fraction
 
 import numpy as np
 from torch import nn
 
 from nbkit.errors import NbkitError
+from nbkit.topology.axes import Axes, axes_behind, axes_of_input, kept_nodes
 from nbkit.topology.kronecker import dense_layer
 from nbkit.topology.layer import EdgeLayer, Layer
-from nbkit.topology.operations import REDUCING, plain_name
 from nbkit.topology.topology import Topology
 from nbkit.topology.tracing import Step, takes_images, traced
 from nbkit.topology.wires import check_threshold, wires_of
@@ -94,7 +94,7 @@ def wired(
         NbkitError: no linear step, an unsupported one, or widths that do not fit.
     """
     check_threshold(who, threshold)
-    layer_of = layer_of or (lambda module: wires_of(module, threshold))
+    layer_of = layer_of or (lambda module: wires_of(module, threshold, who=who))
     if not any(step.kind == "linear" for step in steps):
         raise NbkitError(f"{who}: module must have linear layers or convolutions, got none. Give one with weights.")
     unknown = next((step for step in steps if step.kind == "unsupported"), None)
@@ -108,45 +108,28 @@ def wired(
     for step in steps[1:]:
         before, axes = [found[i] for i in step.inputs], [known[i] for i in step.inputs]
         found.append(_wire(who, step, before, axes, layer_of))
-        known.append(_axes_behind(step, axes))
+        known.append(axes_behind(who, step, axes))
     return found
 
 
-class _Axes(NamedTuple):
-    """How the nodes of a step lie in its tensors.
-
-    Attributes:
-        is_image: they are channels, the axis before all pixels; else features, the last axis.
-        is_flat: the tensor was reshaped since: its axes are no longer known.
-    """
-
-    is_image: bool
-    is_flat: bool
-
-
-def _input(who: str, steps: Sequence[Step], layer_of: Callable) -> tuple[int, _Axes]:
+def _input(who: str, steps: Sequence[Step], layer_of: Callable) -> tuple[int, Axes]:
     """The nodes of the module's input, which are what the first layer takes that stands behind it without another."""
-    bare = {0}
+    bare = {0: Fraction(1)}  # how many nodes there are for one of the input
     for position, step in enumerate(steps[1:], start=1):
-        if bare.intersection(step.inputs):
+        if step.kind == "concatenation" and bare.keys() >= set(step.inputs):
+            bare[position] = sum(bare[i] for i in step.inputs)
+        elif step.kind != "concatenation" and bare.keys() & set(step.inputs):
+            ratio = next(bare[i] for i in step.inputs if i in bare)
             if step.kind == "linear":
-                return layer_of(step.module).n_in // _unshuffled(step.module), _Axes(takes_images(step.module), False)
-            if step.kind != "concatenation":
-                bare.add(position)
+                n_nodes = layer_of(step.module).n_in / (ratio * _unshuffled(step.module))
+                if n_nodes.denominator > 1:
+                    break
+                return int(n_nodes), axes_of_input(step.module, [steps[i] for i in bare])
+            bare[position] = ratio * _shuffled(step) if step.kind == "shuffling" else ratio
     raise NbkitError(f"{who}: module must have a layer that takes its input, got none. Give the part behind the first.")
 
 
-def _axes_behind(step: Step, given: Sequence[_Axes]) -> _Axes:
-    is_image, is_flat = given[0].is_image, any(each.is_flat for each in given)
-    if step.kind == "linear":
-        return _Axes(takes_images(step.module), False)
-    if step.kind == "concatenation":
-        return _Axes(is_image, False)
-    is_pooled = plain_name(step.what) in REDUCING  # over all pixels
-    return _Axes(is_image and not is_pooled, is_flat or step.kind == "reshaping")
-
-
-def _wire(who: str, step: Step, before: list[Wired], axes: list[_Axes], layer_of: Callable) -> Wired:
+def _wire(who: str, step: Step, before: list[Wired], axes: list[Axes], layer_of: Callable) -> Wired:
     if step.kind == "linear":
         layer = layer_of(step.module)
         spread = _between(who, step, before[0].width, layer.n_in, axes[0])
@@ -154,16 +137,54 @@ def _wire(who: str, step: Step, before: list[Wired], axes: list[_Axes], layer_of
     if step.kind == "pairs":
         layer = _spread(before[0].width // 2, 2, 2, "pairs")
         return Wired(step, before[0].width, ((layer,),), (0,))
+    if step.kind == "shuffling":
+        return _rearranged(who, step, before[0].width, axes[0])
     widths = [node.width for node in before]
     if step.kind == "concatenation":
         starts = np.cumsum([0, *widths])
         return Wired(step, int(starts[-1]), ((),) * len(widths), tuple(starts[:-1].tolist()))
     width = max(widths)
+    kept = kept_nodes(who, step, width, axes[0])
+    if kept is not None:
+        nodes = kept.nonzero()[:, 0].numpy()
+        return Wired(
+            step, width, ((EdgeLayer(width, width, nodes, nodes, description="factors that are not 0"),),), (0,)
+        )
+    _check_joined(who, step, widths, axes)
     into = tuple(_between(who, step, each, width, axis) for each, axis in zip(widths, axes, strict=True))
     return Wired(step, width, into, (0,) * len(widths))
 
 
-def _between(who: str, step: Step, have: int, need: int, axes: _Axes) -> tuple[Layer, ...]:
+def _rearranged(who: str, step: Step, width: int, axes: Axes) -> Wired:
+    """A pixel shuffle: some channels become one, or one becomes some."""
+    ratio = _shuffled(step)
+    if ratio is None or axes.is_flat or not axes.is_image or (width * ratio).denominator > 1:
+        raise NbkitError(
+            f"{who}: {step.name} ({step.what}) must take channels that it can share out, got {width} nodes. "
+            "Put it right behind a convolution."
+        )
+    n_one, n_other = ratio.denominator, ratio.numerator
+    layer = _spread(width // n_one, n_one, n_other, f"{n_one} channels to {n_other}")
+    return Wired(step, layer.n_out, ((layer,),), (0,))
+
+
+def _shuffled(step: Step) -> Fraction | None:
+    """Channels behind a pixel shuffle, over those before; None where that is not known."""
+    if isinstance(step.module, nn.PixelShuffle):
+        return Fraction(1, step.module.upscale_factor**2)
+    return Fraction(step.module.downscale_factor**2) if isinstance(step.module, nn.PixelUnshuffle) else None
+
+
+def _check_joined(who: str, step: Step, widths: list[int], axes: list[Axes]) -> None:
+    kinds = {each.is_image for width, each in zip(widths, axes, strict=True) if width > 1 and not each.is_flat}
+    if len(kinds) > 1:
+        raise NbkitError(
+            f"{who}: {step.name} ({step.what}) must join channels to channels, got features, which lie along another axis. "
+            "Give the parts before and behind it on their own."
+        )
+
+
+def _between(who: str, step: Step, have: int, need: int, axes: Axes) -> tuple[Layer, ...]:
     """What hands `have` nodes on to a step that takes `need`: nothing, or one layer of wires."""
     ratio, is_linear = _unshuffled(step.module), step.kind == "linear"
     wants_images = takes_images(step.module) if is_linear else axes.is_image
@@ -171,13 +192,19 @@ def _between(who: str, step: Step, have: int, need: int, axes: _Axes) -> tuple[L
         kinds = ("channels", "features") if axes.is_image else ("features", "channels")
         raise NbkitError(
             f"{who}: {step.name} ({step.what}) must take the {kinds[0]} of the steps before, got a layer that takes "
-            f"{kinds[1]}: it acts along another axis. Flatten in between."
+            f"{kinds[1]}: it acts along another axis. Flatten channels and pixels together in between."
         )
     if have == need:
         return ()
     if type(step.module).__name__ == "SkewConv2d" and have * ratio <= need:  # it fills up with channels of zeros
         nodes = np.arange(have * ratio)
         return (EdgeLayer(have, need, nodes // ratio, nodes, description="channels, and zeros behind them"),)
+    if axes.is_flat and not axes.is_even:
+        raise NbkitError(
+            f"{who}: {step.name} ({step.what}) must take one number of each of {have} nodes, got {need}: which of them "
+            "belong to which node is not known behind a pixel shuffle, nor where branches are flattened and then "
+            "concatenated. Pool to single pixels before."
+        )
     if need % have == 0 and (axes.is_flat or need == have * ratio):
         what = f"each node to its {need // have} places"
         return (_spread(have, 1, need // have, what, is_outer=axes.is_image),)

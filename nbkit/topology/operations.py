@@ -7,7 +7,18 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-__all__ = ["ASKING", "CONCATENATING", "JOINING", "MAPS", "REDUCING", "Called", "kind_of", "plain_name", "stand_in"]
+__all__ = [
+    "ASKING",
+    "CONCATENATING",
+    "JOINING",
+    "MAPS",
+    "MULTIPLYING",
+    "REDUCING",
+    "Called",
+    "kind_of",
+    "plain_name",
+    "stand_in",
+]
 
 # Names of modules and of functions alike, small letters only: ReLU, relu, F.relu and x.relu_() are "relu".
 _ELEMENTWISE = frozenset(
@@ -23,8 +34,11 @@ _PASSING = frozenset(
     pad zeropad1d zeropad2d zeropad3d constantpad1d constantpad2d reflectionpad1d reflectionpad2d replicationpad1d
     replicationpad2d circularpad1d circularpad2d contiguous clone detach float double half bfloat16 to type typeas""".split()
 )
-_RESHAPING = frozenset("flatten unflatten view reshape squeeze unsqueeze pixelshuffle pixelunshuffle".split())
+_RESHAPING = frozenset("unflatten view reshape unsqueeze".split())
+_FLATTENING = frozenset("flatten squeeze".split())
+_SHUFFLING = frozenset("pixelshuffle pixelunshuffle".split())
 JOINING = frozenset("add sub subtract mul multiply truediv div divide maximum minimum".split())
+MULTIPLYING = frozenset("mul multiply".split())
 CONCATENATING = frozenset("cat concat concatenate".split())
 _MIXING = frozenset(
     """softmax softmin logsoftmax softmax2d layernorm groupnorm rmsnorm normalize localresponsenorm crossmaplrn2d
@@ -47,7 +61,14 @@ def plain_name(name: str) -> str:
 def kind_of(name: str) -> str:
     """What a module or function of that name does: a kind of `nbkit.topology.tracing.Step`."""
     plain = plain_name(name)
-    tables = {"elementwise": _ELEMENTWISE, "passing": _PASSING, "reshaping": _RESHAPING, "mixing": _MIXING}
+    tables = {
+        "elementwise": _ELEMENTWISE,
+        "passing": _PASSING,
+        "flattening": _FLATTENING,  # reshaping whose options are looked at
+        "shuffling": _SHUFFLING,
+        "reshaping": _RESHAPING,
+        "mixing": _MIXING,
+    }
     return next((kind for kind, names in tables.items() if plain in names), "unsupported")
 
 
@@ -61,6 +82,10 @@ def stand_in(name: str, call: Callable, args: list, kwargs: dict) -> nn.Module |
     """
     if name in MAPS:
         return _map(name, args, kwargs)
+    if name == "flatten":
+        return nn.Flatten(*args, **kwargs) if "start_dim" in kwargs or args else nn.Flatten(0, **kwargs)
+    if name in _SHUFFLING:
+        return (nn.PixelShuffle if name == "pixelshuffle" else nn.PixelUnshuffle)(*args, **kwargs)
     if name in _CLASSES and not any(isinstance(each, torch.Tensor) for each in (*args, *kwargs.values())):
         try:
             made = _CLASSES[name](*args, **{key: value for key, value in kwargs.items() if key != "_stacklevel"})

@@ -26,11 +26,14 @@ def check_threshold(who: str, threshold: object) -> float:
     return threshold
 
 
-def wires_of(module: nn.Module, threshold: float = 0.0) -> Layer:
+def wires_of(module: nn.Module, threshold: float = 0.0, *, who: str = "report") -> Layer:
     """The wires of one linear module: channels where it is a convolution.
 
+    Args:
+        who: the public function that was called, for messages.
+
     Raises:
-        NbkitError: weights that are not finite, or not there yet.
+        NbkitError: no weights, or weights that are not finite, or not there yet.
     """
     layer = getattr(module, "layer", None)
     if isinstance(layer, Layer):
@@ -38,7 +41,7 @@ def wires_of(module: nn.Module, threshold: float = 0.0) -> Layer:
             return layer
         kept = (module.edge_weights.detach().abs() > threshold).cpu()
         return EdgeLayer(*layer.shape, *layer.edge_index()[:, kept].numpy(), description=_above(threshold))
-    kept = _entries(module, threshold)
+    kept = _entries(who, module, threshold)
     if kept.all():
         return dense_layer(kept.shape[1], kept.shape[0])
     sources, targets = kept.T.contiguous().cpu().numpy().nonzero()
@@ -69,13 +72,17 @@ def effective_weight(module: nn.Module) -> torch.Tensor:
     return whole
 
 
-def _entries(module: nn.Module, threshold: float) -> torch.Tensor:
+def _entries(who: str, module: nn.Module, threshold: float) -> torch.Tensor:
     """bool (n_out, n_in): where a weight, or an entry of a kernel, is above the threshold."""
     weight = effective_weight(module)
+    if not weight.numel():
+        raise NbkitError(
+            f"{who}: every layer must have weights, got the shape {tuple(weight.shape)} in a {type(module).__name__}. "
+            "Give it inputs and outputs."
+        )
     if weight.is_meta or not weight.isfinite().all():
         raise NbkitError(
-            f"Topology.from_module: weights must be finite, got NaN or infinite ones in a {type(module).__name__}. "
-            "Train it anew."
+            f"{who}: weights must be finite, got NaN or infinite ones in a {type(module).__name__}. Train it anew."
         )
     kept = (weight.abs() > threshold).flatten(2).any(dim=2) if weight.ndim > 2 else weight.abs() > threshold
     if type(module).__name__ != "SkewConv2d":

@@ -292,6 +292,26 @@ def test_dead_units_of_computed_weights_take_the_stored_ones_along():
     assert found.how.endswith("what weights are computed from stays")
 
 
+class Drawn(nn.Module):
+    """The second layer's weights are the first one's source."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(8, 8))
+        self.register_buffer("m", torch.ones(8, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(torch.tanh(F.linear(x, self.w * self.m)), self.w)
+
+
+def test_weights_that_others_are_computed_from_are_shared():
+    net = Drawn()
+    assert row(net, "dead units", 8).n_after == 64
+    net.w.data[:, 0] = 0
+    assert row(net, "dead units", 8) is None
+    assert "share" in dict(report(net, torch.randn(8)).not_covered)["dead units"]
+
+
 class Namesakes(nn.Module):
     """A full rank and a rank of 1, both under the name "linear"."""
 

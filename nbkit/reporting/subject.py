@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
 
-from nbkit.device import as_tensor
 from nbkit.errors import NbkitError
-from nbkit.topology.tracing import RECURRENT, Step, is_linear, takes_images, traced, unwrapped
+from nbkit.reporting.examples import Framed, keeping_random_state, needs_frame, shown
+from nbkit.topology.tracing import RECURRENT, Step, is_linear, traced, unwrapped
 
-__all__ = ["Subject", "keeping_random_state"]
+__all__ = ["Subject"]
 
 _WHO = "report"
 _HALF = torch.float16, torch.bfloat16
@@ -66,56 +64,37 @@ class Subject:
         """
         module = unwrapped(module)
         _check_module(module)
-        copied = net = _settled(module)
-        with keeping_random_state(net):
-            points, is_random = _points(net, x, is_half=any(each.dtype in _HALF for each in module.parameters()))
-            unclear: list[tuple[str, str]] = []
-            sizes: dict[nn.Module, tuple[int, ...]] = {}
-            try:
-                trace = traced(net)
-                _watched(trace.net, points, sizes)
-                steps, bare, read = trace.steps, trace.net, trace.read
-                net, is_overwritten = bare if trace.is_rewritten else net, False
-            except Exception as error:  # of the trace, which may fail where the module does not
-                steps, bare, read = None, net, frozenset()
-                is_overwritten = _reads_overwritten(net, points)
-                unclear.append(("reach", str(error).removeprefix("traced: ").strip().partition("\n")[0]))
-                _watched(net, points, sizes)
-            layers = _layers(copied, steps, read, unclear)
-            if not layers:
-                others = sorted({type(each).__name__ for each in module.modules() if not any(each.children())})
-                raise NbkitError(
-                    f"{_WHO}: module must have linear layers or convolutions to be measured, got none, only "
-                    f"{', '.join(others) or 'nothing'}. Give a network with weights."
-                )
-            for each in copied.modules():
-                if hasattr(each, "inplace"):
-                    each.inplace = False
-            net, bare = (_Framed(each) if _needs_frame(each, points) else each for each in (net, bare))
+        copied = _settled(module)
+        with keeping_random_state(copied):
+            return cls._of(module, copied, x)
+
+    @classmethod
+    def _of(cls, module: nn.Module, net: nn.Module, x: object) -> Subject:
+        """The same, of a copy that is settled."""
+        name, unclear, sizes = type(module).__name__, [], {}
+        points, is_random = shown(net, x, is_half=any(each.dtype in _HALF for each in module.parameters()))
         if is_random:
-            unclear.append((type(module).__name__, "it draws random numbers in eval mode too, one draw is measured"))
-        n_parameters, name = sum(each.numel() for each in module.parameters()), type(module).__name__
-        return cls(
-            name,
-            net,
-            n_parameters,
-            points,
-            steps,
-            bare,
-            tuple(layers),
-            sizes,
-            tuple(unclear),
-            is_random,
-            is_overwritten,
-        )
-
-
-@contextlib.contextmanager
-def keeping_random_state(net: nn.Module) -> Iterator[None]:
-    """Whatever is drawn inside, torch's own random numbers go on behind as if it had not been."""
-    device = _like(net).device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
+            unclear.append((name, "it draws random numbers in eval mode too, one draw is measured"))
+        steps, read, ways, is_overwritten = None, frozenset(), (net, net), False
+        try:
+            trace = traced(net)
+            _watched(trace.net, points, sizes)
+            steps, read, ways = trace.steps, trace.read, (trace.net if trace.is_rewritten else net, trace.net)
+        except Exception as error:  # of the trace too, which may fail where the module does not
+            _watched(net, points, sizes)
+            is_overwritten = _reads_overwritten(net, points)
+            unclear.append(("reach", (str(error) or type(error).__name__).removeprefix("traced: ").splitlines()[0]))
+        layers = tuple(_layers(net, steps, read, unclear))
+        if not layers:
+            others = sorted({type(each).__name__ for each in module.modules() if not any(each.children())})
+            raise NbkitError(
+                f"{_WHO}: module must have linear layers or convolutions to be measured, got none, only "
+                f"{', '.join(others) or 'nothing'}. Give a network with weights."
+            )
+        _in_place_off(net)
+        whole, bare = (Framed(each) if needs_frame(each, points) else each for each in ways)
+        n = sum(each.numel() for each in module.parameters())
+        return cls(name, whole, n, points, steps, bare, layers, sizes, tuple(unclear), is_random, is_overwritten)
 
 
 def _check_module(module: object) -> None:
@@ -209,102 +188,45 @@ def _layers(
 
 
 def _reads_overwritten(net: nn.Module, points: torch.Tensor) -> bool:
-    """Whether the output changes where what modules overwrite in place becomes NaN instead."""
+    """Whether the output changes where what modules overwrite in place becomes NaN instead; then none works in place."""
+    versions: dict[nn.Module, int] = {}
+    writing: set[nn.Module] = set()
 
-    def spoil(module: nn.Module, args: tuple, out: torch.Tensor) -> torch.Tensor:
+    def before(module: nn.Module, args: tuple, options: dict) -> None:
+        versions[module] = _first(args, options)._version
+
+    def after(module: nn.Module, args: tuple, options: dict, out: object) -> None:
+        if _first(args, options)._version > versions[module]:
+            writing.add(module)
+
+    def spoil(module: nn.Module, args: tuple, options: dict, out: torch.Tensor) -> torch.Tensor:
         kept = out.clone()  # dropout in eval mode gives what it takes
-        args[0].fill_(math.nan)
+        _first(args, options).fill_(math.nan)
         return kept
 
     in_place = [each for each in net.modules() if getattr(each, "inplace", False)]
+    handles = [each.register_forward_pre_hook(before, with_kwargs=True) for each in in_place]
+    handles += [each.register_forward_hook(after, with_kwargs=True) for each in in_place]
     torch.manual_seed(0)
-    expected, handles = net(points.clone()), []
-    for each in in_place:
-        each.inplace = False
-        handles.append(each.register_forward_hook(spoil))
-    try:
-        torch.manual_seed(0)
-        return not torch.allclose(net(points.clone()), expected, equal_nan=True)
-    finally:
-        for handle in handles:
-            handle.remove()
+    expected = net(points.clone())
+    _in_place_off(net)
+    handles += [each.register_forward_hook(spoil, with_kwargs=True) for each in writing]
+    torch.manual_seed(0)
+    found = net(points.clone())
+    for handle in handles:
+        handle.remove()
+    return not torch.allclose(found, expected, equal_nan=True)
 
 
-class _Framed(nn.Module):
-    """A network that is shown a copy of its input, and whose numbers, one an example, are rows."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out = self.net(x.clone())
-        return out if out.ndim > 1 else out.reshape(len(x), 1)
+def _first(args: tuple, options: dict) -> torch.Tensor:
+    """The tensor that a module was called with."""
+    return next((each for each in (*args, *options.values()) if isinstance(each, torch.Tensor)), torch.empty(0))
 
 
-def _needs_frame(net: nn.Module, points: torch.Tensor) -> bool:
-    given = points.clone()
-    return net(given).ndim < 2 or given._version > 0
-
-
-def _like(net: nn.Module) -> torch.Tensor:
-    return next((each for each in net.parameters() if each.is_floating_point()), torch.empty(0))
-
-
-def _points(net: nn.Module, x: object, *, is_half: bool) -> tuple[torch.Tensor, bool]:
-    """The examples as a batch that the network takes, and whether it draws random numbers."""
-    given, like = as_tensor(_WHO, "x", x), _like(net)
-    if not given.numel() or not given.ndim or given.is_complex() or not given.isfinite().all():
-        raise NbkitError(
-            f"{_WHO}: x must be one example or a batch of finite real numbers, got {given.dtype}, shape "
-            f"{tuple(given.shape)}{'' if given.isfinite().all() else ', NaN or infinite'}. Give x[:8] of your data."
-        )
-    kinds = [like.dtype] if given.is_floating_point() else [like.dtype, given.dtype]  # numbers of words stay integers
-    reasons = []
-    for points in (points for kind in kinds for points in _readings(net, given.to(like.device, kind, copy=True))):
-        before = _random_state(like.device)
-        try:
-            out = net(points.clone())
-            if _is_of_rows(net, points, out):
-                return points, not torch.equal(before, _random_state(like.device))
-        except Exception as error:  # the module's own code may raise anything
-            reasons.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
-            continue
-        got = f"a tensor of shape {tuple(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
-        reasons.append(f"its output is {got}, not one row an example")
-    if is_half and any(name in reasons[0] for name in ("Half", "BFloat16")):
-        raise NbkitError(
-            f"{_WHO}: module must run in single precision, in which halves are measured, got a forward that makes "
-            f"halves itself, of which torch says: {reasons[0]}. Take .half() and .to(dtype) out of it."
-        )
-    raise NbkitError(
-        f"{_WHO}: x must be an example that the module takes, or a batch of them, got shape {tuple(given.shape)}, of "
-        f"which it says: {reasons[0]}. Give an input as in training."
-    )
-
-
-def _random_state(device: torch.device) -> torch.Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _is_of_rows(net: nn.Module, points: torch.Tensor, out: object) -> bool:
-    """Whether an output is one row, or one number, an example: of numbers twice as many examples give twice as many."""
-    if not isinstance(out, torch.Tensor):
-        return False
-    if out.ndim > 1:
-        return len(out) == len(points)
-    return out.numel() == len(points) and net(torch.cat([points, points])).shape == (2 * len(points),)
-
-
-def _readings(net: nn.Module, given: torch.Tensor) -> Iterator[torch.Tensor]:
-    """As a batch and as one example, the likelier first."""
-    first = next((each for each in net.modules() if is_linear(each)), None)
-    is_image = first is not None and takes_images(first) and given.ndim == first.weight.ndim - 1
-    if given.ndim > 1 and not is_image:
-        yield given
-    yield given[None]
-    if is_image:
-        yield given
+def _in_place_off(net: nn.Module) -> None:
+    for each in net.modules():
+        if hasattr(each, "inplace"):
+            each.inplace = False
 
 
 def _watched(net: nn.Module, points: torch.Tensor, sizes: dict[nn.Module, tuple[int, ...]]) -> object:

@@ -15,11 +15,12 @@ from torch import nn
 from nbkit.device import random_generator
 from nbkit.errors import NbkitError
 from nbkit.reporting import tables
+from nbkit.reporting.examples import keeping_random_state
 from nbkit.reporting.lines import growth_report
 from nbkit.reporting.parts import GrowthReport, LayerReport, ReachReport, Removable, Spectrum
 from nbkit.reporting.removable import dead_units, is_radial, low_rank, own_weights, radial_axes, small_weights
 from nbkit.reporting.spectra import jacobian_rows, layer_spectrum
-from nbkit.reporting.subject import Subject, keeping_random_state
+from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, alive, layer_report, reach_report
 from nbkit.topology import Layer, Topology
 from nbkit.topology.modules import Wired, wired

@@ -73,7 +73,7 @@ class InPlace:
 
 def _overwritten(node: fx.Node, module: nn.Module | None) -> fx.Node | None:
     """The node whose tensor a node writes on."""
-    out, first = node.kwargs.get("out"), node.args[0] if node.args else None
+    out, first = node.kwargs.get("out"), node.args[0] if node.args else node.kwargs.get("input")
     if isinstance(out, fx.Node):
         return out
     if not isinstance(first, fx.Node):

@@ -227,7 +227,7 @@ class _Reader:
         return self._add(name, what, kind, positions, module)
 
     def _function(self, node: fx.Node, positions: tuple[int, ...]) -> object:
-        name = getattr(node.target, "__name__", str(node.target))
+        name = getattr(node.target, "__name__", str(node.target)).replace("ipow", "pow")  # h **= 2
         plain = plain_name(name)
         if plain in ASKING and (plain != "getattr" or node.args[1] in ("shape", "ndim", "dtype", "device")):
             return _Shape()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from nbkit.compress import qr_compress
 from nbkit.errors import NbkitError
@@ -94,7 +94,8 @@ def own_weights(subject: Subject) -> list[tuple[str, nn.Module]]:
 
 def _stored(subject: Subject) -> list[tuple[str, nn.Module]]:
     """The layers whose weights are parameters of the module, not computed from others by its forward or parametrized."""
-    own = list(subject.net.parameters())
+    named = subject.net.named_parameters()  # of a trace, which has copies for the functions that it calls, without them
+    own = [values for name, values in named if not any(part.startswith("called_") for part in name.split("."))]
     if sum(values.numel() for values in own) > subject.n_parameters:  # a weight outgrew what it is computed from
         return []
     places = {values.untyped_storage().data_ptr() for values in own}
@@ -116,8 +117,9 @@ def _is_shared(subject: Subject) -> bool:
         return True
     if len(stored) == len(subject.layers):
         return False
-    read = [node.target for node in subject.bare.graph.nodes if node.op == "get_attr" and node.users]
-    values = [attrgetter(target)(subject.bare) for target in read]
+    followed = next(each for each in subject.bare.modules() if isinstance(each, fx.GraphModule))
+    read = [node.target for node in followed.graph.nodes if node.op == "get_attr" and node.users]
+    values = [attrgetter(target)(followed) for target in read]
     sources = {each.untyped_storage().data_ptr() for each in values if isinstance(each, torch.Tensor) and each.numel()}
     return any(storage in sources for storage, _ in places)
 

@@ -312,6 +312,29 @@ def test_weights_that_others_are_computed_from_are_shared():
     assert "share" in dict(report(net, torch.randn(8)).not_covered)["dead units"]
 
 
+class InPlace(nn.Module):
+    """Its weights are parameters that functions take; the first result is overwritten, the last is one number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Parameter(torch.outer(torch.randn(20), torch.randn(20)))
+        self.a, self.last = nn.Parameter(torch.randn(20, 1)), nn.Linear(20, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = F.linear(x, self.first)
+        h.relu_()
+        h = F.linear(h, self.a @ self.a.T)
+        return self.last(h.add_(1))[:, 0]
+
+
+def test_what_is_stored_is_known_where_results_are_overwritten_too():
+    net = InPlace()
+    net.last.weight.data[:, 0] = 0
+    found = {each.what: each for each in report(net, torch.randn(4, 20)).removable}
+    assert found["layers of low rank"].n_before - found["layers of low rank"].n_after == 400 - 40
+
+
 class Namesakes(nn.Module):
     """A full rank and a rank of 1, both under the name "linear"."""
 

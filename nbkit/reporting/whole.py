@@ -283,7 +283,8 @@ def report(
         Report: lazy; what cannot be covered is named in `not_covered`.
 
     Raises:
-        NbkitError: no module, nothing to measure, recurrent modules, NaN weights, examples that the module does not take.
+        NbkitError: no module, nothing to measure, recurrent modules, NaN or sparse weights, examples that the module does
+            not take, or of which it does not give one row, or one number, each.
 
     Example:
         >>> found = report(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), torch.ones(3))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nbkit.errors import NbkitError
-from nbkit.topology.operations import MULTIPLYING, REDUCING, Called, plain_name
+from nbkit.topology.operations import MULTIPLYING, REDUCING, Called, plain_name, sizes_of
 from nbkit.topology.tracing import CONVOLUTIONS, Step, takes_images
 
 __all__ = ["Axes", "axes_behind", "axes_of_input", "kept_nodes"]
@@ -125,12 +125,16 @@ def _axes_of_several(step: Step, given: Sequence[Axes]) -> Axes:
 
 
 def _flattened(who: str, step: Step, axes: Axes) -> Axes:
+    plain = plain_name(step.what)
     if not axes.is_image or axes.is_flat:
-        return axes._replace(is_flat=axes.is_flat or plain_name(step.what) == "flatten")
+        return axes._replace(is_flat=axes.is_flat or plain != "squeeze")
     flat = axes._replace(is_flat=True, n_pixels=None)
     if axes.n_pixels is None or step.module is None:
         return flat
-    if plain_name(step.what) == "squeeze":
+    if plain in ("view", "reshape"):
+        n_left = len(sizes_of(step.module.args)) - 2
+        return axes._replace(n_pixels=n_left) if n_left > 0 else flat
+    if plain == "squeeze":
         given = [*step.module.args, *step.module.kwargs.values()]
         n_left = axes.n_pixels - sum(len(each) if isinstance(each, tuple) else 1 for each in given)
         return axes._replace(n_pixels=n_left) if given and n_left > 0 else flat

@@ -43,8 +43,9 @@ def from_module(module: nn.Module, threshold: float = 0.0) -> Topology:
 
     There is a wire where |weight| > threshold; convolutions are wired by channels, where the kernel has such an entry.
     Where images (or sequences) are flattened in front of a linear layer, a layer of wires hands each channel to its
-    pixels (each feature to its times). Modules with a `layer` (`nbkit.nets.SparseLinear`) are taken as they stand at
-    threshold 0. Normalisation and softmax, which join all features without wires of their own, are passed over.
+    pixels (each feature to its times); factors that are 0, of a mask or of batch normalisation, cut wires in a layer of
+    their own. Modules with a `layer` (`nbkit.nets.SparseLinear`) are taken as they stand at threshold 0. Normalisation
+    and softmax, which join all features without wires of their own, are passed over.
 
     Args:
         module: any module that `torch.fx` can follow: chains, hand-written forwards, functional activations, pruned by

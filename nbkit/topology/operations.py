@@ -17,6 +17,7 @@ __all__ = [
     "Called",
     "kind_of",
     "plain_name",
+    "sizes_of",
     "stand_in",
 ]
 
@@ -34,8 +35,8 @@ _PASSING = frozenset(
     pad zeropad1d zeropad2d zeropad3d constantpad1d constantpad2d reflectionpad1d reflectionpad2d replicationpad1d
     replicationpad2d circularpad1d circularpad2d contiguous clone detach float double half bfloat16 to type typeas""".split()
 )
-_RESHAPING = frozenset("unflatten view reshape unsqueeze".split())
-_FLATTENING = frozenset("flatten squeeze".split())
+_RESHAPING = frozenset("unflatten unsqueeze".split())
+_FLATTENING = frozenset("flatten view reshape squeeze".split())
 _SHUFFLING = frozenset("pixelshuffle pixelunshuffle".split())
 JOINING = frozenset("add sub subtract mul multiply truediv div divide maximum minimum".split())
 MULTIPLYING = frozenset("mul multiply".split())
@@ -72,6 +73,11 @@ def kind_of(name: str) -> str:
     return next((kind for kind, names in tables.items() if plain in names), "unsupported")
 
 
+def sizes_of(args: list) -> tuple:
+    """The sizes that a view or reshape is given: one by one, or as a tuple."""
+    return tuple(args[0]) if args and isinstance(args[0], (tuple, list)) else tuple(args)
+
+
 def stand_in(name: str, call: Callable, args: list, kwargs: dict) -> nn.Module | None:
     """A module that does what a function does to its first argument; None for a map without weights.
 
@@ -84,6 +90,8 @@ def stand_in(name: str, call: Callable, args: list, kwargs: dict) -> nn.Module |
         return _map(name, args, kwargs)
     if name == "flatten":
         return nn.Flatten(*args, **kwargs) if "start_dim" in kwargs or args else nn.Flatten(0, **kwargs)
+    if name in ("view", "reshape"):  # one example, or many
+        return Called(call, args, kwargs) if sizes_of(args) and sizes_of(args)[0] == -1 else None
     if name in _SHUFFLING:
         return (nn.PixelShuffle if name == "pixelshuffle" else nn.PixelUnshuffle)(*args, **kwargs)
     if name in _CLASSES and not any(isinstance(each, torch.Tensor) for each in (*args, *kwargs.values())):

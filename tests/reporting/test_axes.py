@@ -69,6 +69,10 @@ ABOUT_AXES = {
         lambda: Forward(lambda s, x: s.b(s.a(x).view(x.size(0), 8, -1).mean(2)), a=nn.Conv2d(3, 8, 1), b=L(8, 5)),
         (3, 4, 2),
     ),
+    "all pixels by view": (
+        lambda: Forward(lambda s, x: s.b(s.a(x).view(-1, 32)), a=nn.Conv2d(3, 8, 1), b=L(32, 5)),
+        (3, 2, 2),
+    ),
     "two squeezes": (
         lambda: Forward(lambda s, x: s.b(s.a(x).squeeze(3).squeeze(2)), a=nn.Conv2d(3, 8, (4, 2)), b=L(8, 5)),
         (3, 4, 2),
@@ -154,6 +158,10 @@ UNCLEAR = {
         lambda: Forward(lambda s, x: s.b(torch.flatten(s.a(x), start_dim=2)), a=nn.Conv2d(3, 16, 1), b=L(16, 5)),
         (3, 4, 4), "along another axis",
     ),
+    "pixels by view": (
+        lambda: Forward(lambda s, x: s.b(s.a(x).reshape(-1, 16, 16)), a=nn.Conv2d(3, 16, 1), b=L(16, 5)),
+        (3, 4, 4), "along another axis",
+    ),
     "channels and rows": (
         lambda: Forward(lambda s, x: s.b(s.a(x).flatten(1, 2)), a=nn.Conv2d(3, 8, 1), b=L(8, 5)),
         (3, 8, 8), "along another axis",
@@ -211,3 +219,10 @@ def test_a_layer_without_outputs_is_refused_by_whoever_is_asked():
         NbkitError, match=r"^Topology.from_module: every layer must have weights, got the shape \(0, 4\)"
     ):
         Topology.from_module(nn.Linear(4, 0))
+    with pytest.raises(NbkitError, match=r"^report: "):
+        _ = report(nn.Linear(4, 0), torch.rand(3, 4)).layers
+
+
+def test_zeros_of_a_normalisation_are_a_layer_of_wires():
+    topology = Topology.from_module(ABOUT_AXES["norm"][0]())
+    assert topology.sizes == (6, 8, 8, 5) and topology[1].mask().diagonal().tolist() == 4 * [True] + 4 * [False]

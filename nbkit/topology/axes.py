@@ -27,20 +27,23 @@ class Axes(NamedTuple):
         n_pixels: axes of pixels behind the channels; None where there are none, or where that is not known.
         is_even: each node has places of its own, as many as every other; not behind a pixel shuffle, nor where
             flattened branches are concatenated.
+        is_moved: features became images whose pixels were then joined or moved: only a convolution finds its nodes.
     """
 
     is_image: bool
     is_flat: bool = False
     n_pixels: int | None = None
     is_even: bool = True
+    is_moved: bool = False
 
 
 def axes_of_input(module: nn.Module, before: Sequence[Step]) -> Axes:
     """Of the module's input: from its first layer, and from the steps before that."""
+    is_flat = any(step.kind in ("flattening", "reshaping") for step in before)
     if takes_images(module):
-        return Axes(True, n_pixels=_n_pixels(module))
+        return Axes(True, is_flat, None if is_flat else _n_pixels(module))
     moving = [step for step in before if _moves(step) or plain_name(step.what) in REDUCING]
-    return Axes(bool(moving), n_pixels=_named_axes(moving[0]) if moving else None)
+    return Axes(bool(moving), is_flat and not moving, _named_axes(moving[0]) if moving else None)
 
 
 def axes_behind(who: str, step: Step, given: Sequence[Axes]) -> Axes:
@@ -65,9 +68,9 @@ def axes_behind(who: str, step: Step, given: Sequence[Axes]) -> Axes:
         return axes._replace(is_flat=True, n_pixels=None)
     if plain_name(step.what) in REDUCING:
         return _reduced(who, step, axes)
-    if _moves(step) and not axes.is_flat and _named_axes(step) not in (None, axes.n_pixels or _named_axes(step)):
-        raise _along_nodes(who, step)
-    if _moves(step) and not axes.is_flat and not axes.is_image:
+    if _moves(step) and axes.is_flat:
+        return axes._replace(is_moved=not axes.is_image)
+    if _moves(step) and (not axes.is_image or _named_axes(step) not in (None, axes.n_pixels or _named_axes(step))):
         raise _along_nodes(who, step)
     return axes
 
@@ -93,12 +96,14 @@ def kept_nodes(who: str, step: Step, width: int, axes: Axes) -> torch.Tensor | N
     kept = torch.as_tensor(factor).detach().cpu() != 0
     if kept.all() or not kept.any():
         return None if kept.all() else torch.zeros(width, dtype=torch.bool)
-    if not is_norm and (axes.n_pixels is not None or not axes.is_image or axes.is_flat):
-        n_behind = axes.n_pixels if axes.is_image and not axes.is_flat else 0
+    if is_norm and not axes.is_image and not axes.is_flat and _named_axes(step) not in (None, 1):
+        raise _along_nodes(who, step)
+    if not is_norm and not axes.is_flat and (axes.n_pixels is not None or not axes.is_image):
+        n_behind = axes.n_pixels if axes.is_image else 0
         if kept.ndim <= n_behind or kept.shape[-1 - n_behind] == 1:
             return None  # zeros of single pixels
         kept = kept.movedim(-1 - n_behind, 0).flatten(1).any(dim=1) if kept.ndim > 1 else kept
-    if kept.shape != (width,):
+    if kept.shape != (width,) or (axes.is_flat and axes.is_image and not is_norm):
         raise NbkitError(
             f"{who}: the zeros among the factors of {step.name} ({step.what}) must be those of whole nodes, got "
             f"factors of shape {tuple(torch.as_tensor(factor).shape)} for {width} nodes. Give one factor a node."
@@ -114,14 +119,14 @@ def _factor(module: nn.Module, is_norm: bool) -> object:
 
 
 def _axes_of_several(step: Step, given: Sequence[Axes]) -> Axes:
-    is_even = all(each.is_even for each in given)
+    is_even, is_moved = all(each.is_even for each in given), any(each.is_moved for each in given)
     known = next((each for each in given if not each.is_flat), None)
     if step.kind == "joining":
-        return (known or given[0])._replace(is_even=is_even)
+        return (known or given[0])._replace(is_even=is_even, is_moved=is_moved)
     has_flat = any(each.is_flat for each in given)
     if known is not None and known.is_image:
-        return known._replace(is_even=is_even)
-    return Axes(given[0].is_image, is_flat=has_flat, is_even=is_even and not has_flat)
+        return known._replace(is_even=is_even, is_moved=is_moved)
+    return Axes(given[0].is_image, is_flat=has_flat, is_even=is_even and not has_flat, is_moved=is_moved)
 
 
 def _flattened(who: str, step: Step, axes: Axes) -> Axes:

@@ -110,6 +110,8 @@ def wired(
         before, axes = [found[i] for i in step.inputs], [known[i] for i in step.inputs]
         found.append(_wire(who, step, before, axes, layer_of))
         known.append(axes_behind(who, step, axes))
+    if known[-1].is_moved:
+        raise _moved(who, steps[-1])
     return found
 
 
@@ -195,6 +197,8 @@ def _between(who: str, step: Step, have: int, need: int, axes: Axes) -> tuple[La
             f"{who}: {step.name} ({step.what}) must take the {kinds[0]} of the steps before, got a layer that takes "
             f"{kinds[1]}: it acts along another axis. Flatten channels and pixels together in between."
         )
+    if is_linear and axes.is_moved and not wants_images:
+        raise _moved(who, step)
     if have == need:
         return ()
     if type(step.module).__name__ == "SkewConv2d" and have * ratio <= need:  # it fills up with channels of zeros
@@ -216,6 +220,13 @@ def _between(who: str, step: Step, have: int, need: int, axes: Axes) -> tuple[La
     raise NbkitError(
         f"{who}: {step.name} ({step.what}) must take what the steps before give, got {need} for {have}. "
         "Check the widths of the module."
+    )
+
+
+def _moved(who: str, step: Step) -> NbkitError:
+    return NbkitError(
+        f"{who}: features that become images must be pooled or padded in front of a convolution only, got them in "
+        f"{step.name} ({step.what}). Give the parts before and behind it on their own."
     )
 
 

@@ -69,6 +69,10 @@ ABOUT_AXES = {
         lambda: Forward(lambda s, x: s.b(s.a(x).view(x.size(0), 8, -1).mean(2)), a=nn.Conv2d(3, 8, 1), b=L(8, 5)),
         (3, 4, 2),
     ),
+    "pool of an image of features": (
+        lambda: S(L(6, 32), nn.Unflatten(1, (8, 2, 2)), nn.AvgPool2d(2), nn.Conv2d(8, 5, 1)),
+        (6,),
+    ),
     "all pixels by view": (
         lambda: Forward(lambda s, x: s.b(s.a(x).view(-1, 32)), a=nn.Conv2d(3, 8, 1), b=L(32, 5)),
         (3, 2, 2),
@@ -175,6 +179,26 @@ UNCLEAR = {
         (3, 8, 2), "along another axis",
     ),
     "pool of features": (lambda: S(L(6, 8), nn.MaxPool1d(3, 1, 1), L(8, 5)), (6,), "along another axis"),
+    "pool of an image of features": (
+        lambda: S(L(6, 32), nn.Unflatten(1, (8, 2, 2)), nn.AvgPool2d(2), nn.Flatten(), L(8, 5)),
+        (6,), "in front of a convolution only",
+    ),
+    "pool at the end": (
+        lambda: S(L(6, 32), nn.Unflatten(1, (8, 2, 2)), nn.AvgPool2d(2)), (6,), "in front of a convolution only",
+    ),
+    "norm along another axis": (lambda: S(L(8, 4), norm_with_zeros(nn.BatchNorm2d)), (8, 4, 8), "along another axis"),
+    "mask of numbers that become an image": (
+        lambda: Forward(lambda s, x: s.b((x * s.m).view(-1, 2, 2, 2)), b=nn.Conv2d(2, 5, 2), m=half(8)),
+        (8,), "must be those of whole nodes",
+    ),
+    "mask of pixels in one axis": (
+        lambda: Forward(lambda s, x: s.b(x.view(-1, 8, 8) * s.m), b=nn.Conv1d(8, 5, 1), m=half(8)),
+        (8, 4, 2), "must be those of whole nodes",
+    ),
+    "mask of an image that is flattened": (
+        lambda: Forward(lambda s, x: s.b((x * s.m).flatten(1)), b=L(32, 5), m=half(8, 1, 1)),
+        (8, 2, 2), "must be those of whole nodes",
+    ),
     "mean of features": (
         lambda: Forward(lambda s, x: s.b(s.a(x).mean(dim=2)), a=L(6, 8), b=L(8, 5)),
         (8, 6), "along another axis",

@@ -44,10 +44,11 @@ def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive],
                 f"joins all of them: the {int((~each.heard).sum())} units before it that no wire leads on from count."
             )
     folds = _constants_fold(nodes)
-    last, ending = len(nodes) - 1, {len(nodes) - 1}
-    while not any(nodes[last].into):  # an output stays, whatever elementwise steps stand behind it
-        last = nodes[last].step.inputs[0]
-        ending.add(last)
+    ending, waiting = set(), [len(nodes) - 1]
+    while waiting:  # an output stays, whatever elementwise steps and additions stand behind it
+        ending.add(place := waiting.pop())
+        if not any(nodes[place].into):
+            waiting.extend(nodes[place].step.inputs)
     live = [
         torch.ones_like(each.heard) if place in ending or not place else each.heard & (each.reached | (not folds))
         for place, each in enumerate(alive)

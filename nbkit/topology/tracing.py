@@ -257,10 +257,15 @@ class _Reader:
         own = weight.target if isinstance(weight, fx.Node) and weight.op == "get_attr" else node.name
         return self._add(own.removeprefix("held."), name, kind, positions, made)
 
+    def _is_position(self, given: object) -> bool:
+        return isinstance(given, fx.Node) and isinstance(self.values[given], _Position)
+
     def _stand_in(self, plain: str, node: fx.Node) -> nn.Module | None:
         """A module that does what a function does to one tensor; None where it takes more than that and constants."""
         if any(isinstance(self.values[each], _Shape) for each in node.all_input_nodes) or not node.args:
             return None
+        if plain in ("mul", "multiply") and len(node.args) == 2 and not self._is_position(node.args[0]):
+            node.args = node.args[::-1]  # c * x is x * c
         first, *args = fx.node.map_arg(node.args, lambda each: self.values[each])
         kwargs = fx.node.map_arg(dict(node.kwargs), lambda each: self.values[each])
         rest = [each for each in node.args[1:] if isinstance(each, fx.Node)] + [*node.kwargs.values()]

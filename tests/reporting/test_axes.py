@@ -26,6 +26,11 @@ class Forward(nn.Module):
         return self.give(self, x)
 
 
+class Squared(nn.Module):
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        return h * h
+
+
 def cut(net: nn.Module, seed: int, density: float = 0.3) -> nn.Module:
     """With most weights 0 and the others positive, no biases: what can be joined is joined, and nothing cancels."""
     generator = torch.Generator().manual_seed(seed)
@@ -218,9 +223,7 @@ UNCLEAR = {
         ),
         (3, 4, 4), "flattened and then concatenated",
     ),
-    "factor in front": (
-        lambda: Forward(lambda s, x: s.b(s.m * s.a(x)), a=L(6, 8), b=L(8, 5), m=half(8)), (6,), "a factor must be known",
-    ),
+    "its own factor": (lambda: Forward(lambda s, x: s.b(s.h(s.a(x))), a=L(6, 8), b=L(8, 5), h=Squared()), (6,), "a factor must be known"),
     "mask of pixels and channels at once": (
         lambda: Forward(lambda s, x: s.b(s.a(x).flatten(1) * s.m), a=nn.Conv2d(3, 2, 1), b=L(8, 5), m=half(8)),
         (3, 2, 2), "must be those of whole nodes",
@@ -250,3 +253,9 @@ def test_a_layer_without_outputs_is_refused_by_whoever_is_asked():
 def test_zeros_of_a_normalisation_are_a_layer_of_wires():
     topology = Topology.from_module(ABOUT_AXES["norm"][0]())
     assert topology.sizes == (6, 8, 8, 5) and topology[1].mask().diagonal().tolist() == 4 * [True] + 4 * [False]
+
+
+def test_a_constant_factor_may_stand_in_front():
+    net = Forward(lambda s, x: s.b(s.m * F.relu(s.a(0.1 * x))), a=L(4, 8), b=L(8, 3), m=half(8))
+    found = report(net, torch.randn(5, 4))
+    assert found.not_covered == () and [unit.n_dead for unit in found.reach.units] == [4, 0]

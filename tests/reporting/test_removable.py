@@ -124,6 +124,22 @@ def test_constants_stay_where_they_add_what_no_bias_can(name):
     assert found.n_after == found.n_before and found.how == "units that reach no output; constants stay"
 
 
+def test_an_output_that_is_an_addition_stays_with_all_its_branches():
+    class Ending(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
+
+        def forward(self, x):
+            return x + self.second(torch.relu(self.first(x)))
+
+    net = Ending()
+    net.second.weight.data[:, 2] = 0
+    found = report(net, torch.randn(5, 6))
+    assert (found.removable[0].what, found.removable[0].n_before - found.removable[0].n_after) == ("dead units", 13)
+    assert found.not_covered == ()
+
+
 def test_constants_move_through_a_transposed_convolution_of_single_pixels():
     net, x = growing(nn.ConvTranspose2d(4, 2, 1)), torch.randn(2, 2, 4, 4)
     assert row(net, "dead units", 2, 4, 4).n_after == row(net, "dead units", 2, 4, 4).n_before - 3 - 2

@@ -87,8 +87,8 @@ def kept_nodes(who: str, step: Step, width: int, axes: Axes) -> torch.Tensor | N
         return None
     if step.module is None:
         raise NbkitError(
-            f"{who}: a factor must be known, got another than a constant in {step.name} ({step.what}). "
-            "Write x**2 in place of x * x."
+            f"{who}: a factor must be known, got one that is computed in {step.name} ({step.what}). "
+            "Multiply by a constant."
         )
     factor = _factor(step.module, is_norm)
     if factor is None:

@@ -11,7 +11,17 @@ from torch import fx, nn
 
 from nbkit.errors import NbkitError
 from nbkit.topology.layer import Layer
-from nbkit.topology.operations import ASKING, CONCATENATING, JOINING, MAPS, REDUCING, kind_of, plain_name, stand_in
+from nbkit.topology.operations import (
+    ASKING,
+    CONCATENATING,
+    JOINING,
+    MAPS,
+    MULTIPLYING,
+    REDUCING,
+    kind_of,
+    plain_name,
+    stand_in,
+)
 from nbkit.topology.overwriting import InPlace, Value
 
 __all__ = [
@@ -229,6 +239,8 @@ class _Reader:
     def _function(self, node: fx.Node, positions: tuple[int, ...]) -> object:
         name = getattr(node.target, "__name__", str(node.target)).replace("ipow", "pow")  # h **= 2
         plain = plain_name(name)
+        if plain in MULTIPLYING and node.args == 2 * node.args[:1]:
+            name = plain = "square"
         if plain in ASKING and (plain != "getattr" or node.args[1] in ("shape", "ndim", "dtype", "device")):
             return _Shape()
         if plain in CONCATENATING:

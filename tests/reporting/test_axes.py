@@ -26,9 +26,8 @@ class Forward(nn.Module):
         return self.give(self, x)
 
 
-class Squared(nn.Module):
-    def forward(self, h: torch.Tensor) -> torch.Tensor:
-        return h * h
+def squared(h: torch.Tensor) -> torch.Tensor:
+    return h * h
 
 
 def cut(net: nn.Module, seed: int, density: float = 0.3) -> nn.Module:
@@ -101,6 +100,7 @@ ABOUT_AXES = {
         (3, 4, 4),
     ),
     "one part": (lambda: Forward(lambda s, x: s.a(torch.cat([x], 1)), a=L(6, 5)), (6,)),
+    "its square": (lambda: Forward(lambda s, x: s.b(squared(s.a(x))), a=L(6, 8), b=L(8, 5)), (6,)),
     "the input twice": (lambda: Forward(lambda s, x: s.a(torch.cat([x, x**2], 1)), a=L(12, 5)), (6,)),
     "mask of units": (lambda: Forward(lambda s, x: s.b(F.relu(s.a(x)) * s.m), a=L(6, 8), b=L(8, 5), m=half(8)), (6,)),
     "no unit": (lambda: Forward(lambda s, x: s.b(F.relu(s.a(x)) * s.m), a=L(6, 8), b=L(8, 5), m=0 * half(8)), (6,)),
@@ -223,7 +223,7 @@ UNCLEAR = {
         ),
         (3, 4, 4), "flattened and then concatenated",
     ),
-    "its own factor": (lambda: Forward(lambda s, x: s.b(s.h(s.a(x))), a=L(6, 8), b=L(8, 5), h=Squared()), (6,), "a factor must be known"),
+    "computed factor": (lambda: Forward(lambda s, x: s.b(s.a(x) * x.size(0)), a=L(6, 8), b=L(8, 5)), (6,), "a factor must be known"),
     "mask of pixels and channels at once": (
         lambda: Forward(lambda s, x: s.b(s.a(x).flatten(1) * s.m), a=nn.Conv2d(3, 2, 1), b=L(8, 5), m=half(8)),
         (3, 2, 2), "must be those of whole nodes",

@@ -101,7 +101,7 @@ def _table_row(*cells: str) -> str:
 
 
 def _counts_table(counts: dict[str, dict[str, int]]) -> str:
-    """How many claims agree, are corrected or not reproduced, paper by paper, as the README shows it."""
+    """How many claims have which verdict, paper by paper, as the README shows it."""
     titles = list(counts["all"])
     rows = [[paper, *(str(count) for count in found.values())] for paper, found in counts.items()]
     return "".join(f"| {' | '.join(row)} |\n" for row in [["paper", *titles], ["---"] * (1 + len(titles)), *rows])

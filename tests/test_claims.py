@@ -1,6 +1,7 @@
 """The ledger: every claim of every paper holds here, and a claim that does not is noticed."""
 
 import csv
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def stored():
 
 
 def test_the_stored_table_is_the_registry(stored):
-    columns = "paper place statement theirs ours verdict notebook correction reason".split()
+    columns = "paper place statement theirs ours verdict notebook correction addition reason".split()
     told = [{name: getattr(row, name) for name in columns} for row in claims.registry().rows]
     assert stored == told, OUTDATED
 
@@ -47,7 +48,7 @@ def test_the_readme_counts_what_is_stored(stored):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme.partition("| paper | agrees |")[2].partition("\n\n")[0].splitlines()[2:]
     shown = {cells[0]: tuple(map(int, cells[1:])) for line in table if (cells := line.strip("| ").split(" | "))}
-    verdicts = "agrees", "corrected", "not reproduced"
+    verdicts = "agrees", "corrected", "added", "not reproduced"
     found = Counter((row["paper"], row["verdict"]) for row in stored)
     wanted = {paper: tuple(found[paper, verdict] for verdict in verdicts) for paper, _ in found}
     wanted["all"] = tuple(sum(column) for column in zip(*wanted.values(), strict=True))
@@ -77,6 +78,7 @@ def test_a_claim_whose_value_has_changed_stops_the_ledger(registry):
     [
         ({}, "agrees"),
         ({"ours": "4", "correction": "It is four."}, "corrected"),
+        ({"theirs": "not said, 3 or 4", "ours": "3", "addition": "Counted here."}, "added"),
         ({"ours": "-", "reason": "It takes a cluster."}, "not reproduced"),
     ],
 )
@@ -85,7 +87,7 @@ def test_a_row_shows_both_values_the_verdict_and_why(registry, options, verdict)
     table = claims.ledger("99")
     for shown in (repr(table), table._repr_html_()):
         assert verdict in shown and "3" in shown and options.get("ours", "3") in shown
-        assert options.get("correction", "") in shown and options.get("reason", "") in shown
+        assert all(options.get(name, "") in shown for name in ("correction", "addition", "reason"))
     assert "1 &lt; 2 &amp; 2 &gt; 1" in table._repr_html_()
 
 
@@ -99,12 +101,13 @@ def test_the_claims_of_several_notebooks_say_which_is_theirs(registry):
     made_up(lambda: 3, notebook="98", place="Lemma 2")
     assert "notebook" not in claims.ledger("98")._repr_html_()
     made_up(lambda: 3, paper="RadiX-Net", ours="-", reason="No cluster.")
+    made_up(lambda: 3, paper="RadiX-Net", place="Lemma 1", theirs="lost", ours="3", addition="Counted here.")
     table = claims.registry()
     assert "SAO, Lemma 2 (notebook 98)" in table._repr_html_() and "Table 1 (notebook 99)" in table._repr_html_()
     assert table.counts() == {
-        "RadiX-Net": {"agrees": 0, "corrected": 0, "not reproduced": 1},
-        "SAO": {"agrees": 1, "corrected": 0, "not reproduced": 0},
-        "all": {"agrees": 1, "corrected": 0, "not reproduced": 1},
+        "RadiX-Net": {"agrees": 0, "corrected": 0, "added": 1, "not reproduced": 1},
+        "SAO": {"agrees": 1, "corrected": 0, "added": 0, "not reproduced": 0},
+        "all": {"agrees": 1, "corrected": 0, "added": 1, "not reproduced": 1},
     }
 
 
@@ -113,9 +116,10 @@ def test_another_value_needs_a_correction_or_a_reason():
         made_up(lambda: 4, ours="4")
 
 
-def test_a_claim_is_corrected_or_not_reproduced_but_not_both():
-    with pytest.raises(NbkitError, match="exclude each other"):
-        made_up(lambda: 4, ours="4", correction="It is four.", reason="No time.")
+@pytest.mark.parametrize("others", itertools.combinations(("correction", "addition", "reason"), 2))
+def test_a_claim_has_one_verdict(others):
+    with pytest.raises(NbkitError, match=f"{' and '.join(others)} exclude each other.*Give one"):
+        made_up(lambda: 4, ours="4", **dict.fromkeys(others, "It is four."))
 
 
 def test_an_unknown_paper_is_refused():

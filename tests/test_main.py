@@ -234,7 +234,8 @@ def test_claims_are_computed_shown_stored_and_counted_in_the_readme(two_claims, 
         ["99", "corrected", "SAO,", "Table"],
         ["99", "agrees", "SAO,", "Table"],
     ]
-    counts = "| paper | agrees | corrected | not reproduced |\n| --- | --- | --- | --- |\n| SAO | 1 | 1 | 0 |\n| all | 1 | 1 | 0 |\n"
+    titles = "| paper | agrees | corrected | added | not reproduced |\n| --- | --- | --- | --- | --- |\n"
+    counts = f"{titles}| SAO | 1 | 1 | 0 | 0 |\n| all | 1 | 1 | 0 | 0 |\n"
     assert counts in said and (tmp_path / "README.md").read_text() == f"Before.\n\n{counts}\nAfter.\n"
     stored = results.load_result("claims").columns
     assert stored["ours"].tolist() == ["5", "3, 3"] and stored["verdict"].tolist() == ["corrected", "agrees"]

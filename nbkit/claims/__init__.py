@@ -20,7 +20,7 @@ PAPERS = {
     "RBV²": "Parhi, Wolf & Nowak 2021",
 }
 
-VERDICTS = {"agrees": "✓", "corrected": "✎", "not reproduced": "–"}
+VERDICTS = {"agrees": "✓", "corrected": "✎", "added": "+", "not reproduced": "–"}
 _REGISTERED: dict[tuple[str, str, str], "Claim"] = {}  # keyed, so that a chapter imported again replaces its own
 
 
@@ -35,13 +35,21 @@ class Claim:
     theirs: str
     ours: str
     correction: str
+    addition: str
     reason: str
     compute: Callable[[], object]
 
     @property
     def verdict(self) -> str:
-        """`agrees`, `corrected` (the paper is wrong; the correction says how it should read) or `not reproduced`."""
-        return "corrected" if self.correction else "not reproduced" if self.reason else "agrees"
+        """`agrees`, `corrected` (the paper is wrong), `added` (it leaves this open) or `not reproduced`."""
+        if self.correction:
+            return "corrected"
+        return "added" if self.addition else "not reproduced" if self.reason else "agrees"
+
+    @property
+    def remark(self) -> str:
+        """What explains the verdict: the correction, the addition or the reason; nothing where the values agree."""
+        return self.correction or self.addition or self.reason
 
     def check(self) -> str:
         """Compute the value and return its text.
@@ -64,6 +72,7 @@ def claim(
     theirs: str,
     ours: str | None = None,
     correction: str = "",
+    addition: str = "",
     reason: str = "",
 ) -> Callable[[Callable[[], object]], Callable[[], object]]:
     """Register a function without arguments as the computation behind one claim of a paper.
@@ -76,23 +85,27 @@ def claim(
         theirs: the paper's value, as text.
         ours: the text that the function's result must have; default: the paper's.
         correction: the correct statement, where the paper is wrong.
+        addition: what is said here, where the paper gives no value: not asked, not given, or lost.
         reason: why it was not reproduced, where it was not.
 
     Raises:
-        NbkitError: an unknown paper; a correction and a reason; another value than theirs and neither of them.
+        NbkitError: an unknown paper; more than one of correction, addition and reason; another value than theirs and
+            none of them.
     """
     check_choice("claim", "paper", paper, PAPERS)
     ours = theirs if ours is None else ours
-    if correction and reason:
-        raise NbkitError(f"claim: correction and reason exclude each other, got both for {place}. Give one of them.")
-    if ours != theirs and not (correction or reason):
+    given = [name for name, text in [("correction", correction), ("addition", addition), ("reason", reason)] if text]
+    if len(given) > 1:
+        raise NbkitError(f"claim: {' and '.join(given)} exclude each other, got them for {place}. Give one of them.")
+    if ours != theirs and not given:
         raise NbkitError(
-            f"claim: ours must be the paper's value {theirs!r} unless a correction or a reason is given, "
-            f"got {ours!r} for {place}. Say what the correct statement is, or why it was not reproduced."
+            f"claim: ours must be the paper's value {theirs!r} unless a correction, an addition or a reason is given, "
+            f"got {ours!r} for {place}. Say what the correct statement is, what the paper leaves open, or why it was "
+            "not reproduced."
         )
 
     def register(compute: Callable[[], object]) -> Callable[[], object]:
-        entry = Claim(notebook, paper, place, statement, theirs, ours, correction, reason, compute)
+        entry = Claim(notebook, paper, place, statement, theirs, ours, correction, addition, reason, compute)
         _REGISTERED[paper, place, statement] = entry
         return compute
 
@@ -134,7 +147,7 @@ def registry() -> "Ledger":
 
 @dataclass(frozen=True, repr=False)
 class Ledger:
-    """Rows of claims that hold: claim · paper · here · verdict, and the correct statement where the paper is wrong."""
+    """Rows of claims that hold: claim · paper · here · verdict, and the correct statement where the paper is wrong or silent."""
 
     rows: tuple[Claim, ...]
 
@@ -148,13 +161,24 @@ class Ledger:
 
     def columns(self) -> dict[str, list[str]]:
         """The table as columns of text, for a file."""
-        names = ("paper", "place", "statement", "theirs", "ours", "verdict", "notebook", "correction", "reason")
+        names = (
+            "paper",
+            "place",
+            "statement",
+            "theirs",
+            "ours",
+            "verdict",
+            "notebook",
+            "correction",
+            "addition",
+            "reason",
+        )
         return {name: [getattr(row, name) for row in self.rows] for name in names}
 
     def __repr__(self) -> str:
         return "\n".join(
             f"{row.verdict}: {row.statement} ({row.paper}, {row.place}). Paper: {row.theirs}. Here: {row.ours}."
-            + (f" {row.correction}{row.reason}" if row.verdict != "agrees" else "")
+            + (f" {row.remark}" if row.remark else "")
             for row in self.rows
         )
 
@@ -168,8 +192,8 @@ class Ledger:
                 row.theirs,
                 row.ours,
             )
-            + f"<td style='text-align: left'><b>{VERDICTS[row.verdict]} {row.verdict}</b>{'<br>' * (row.verdict != 'agrees')}"
-            + f"{html.escape(row.correction + row.reason)}</td></tr>"
+            + f"<td style='text-align: left'><b>{VERDICTS[row.verdict]} {row.verdict}</b>{'<br>' * bool(row.remark)}"
+            + f"{html.escape(row.remark)}</td></tr>"
             for row in self.rows
         )
         head = "".join(

@@ -162,7 +162,7 @@ def bounded_widths() -> str:
     statement="how small s must be, so that different balls do not interfere",
     theirs="not said",
     ours="at most the least |f(cᵢ) − f(cⱼ)|",
-    reason="The proof is not in the text at hand, this bound is ours: values that differ land at least 1 apart.",
+    addition="The proof is not in the text at hand, this bound is ours: values that differ land at least 1 apart.",
 )
 def size_of_s() -> str:
     centers, values, h = np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.3, 1.0]), math.sqrt(1 - 0.4**2)

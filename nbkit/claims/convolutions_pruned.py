@@ -154,7 +154,7 @@ def _jacobian(net: torch.nn.Module, x: np.ndarray) -> np.ndarray:
     statement="LipConvNet-15: convolutions of stride 1 and 2 in blocks 1 to 5; which are SOC and ECO",
     theirs="lost",
     ours="2 + 1 each; SOC 1-2, ECO 3-5",
-    reason="The table's body is lost in the text that this was made from. Reconstructed from section III-D.2: N/5 - 1 "
+    addition="The table's body is lost in the text that this was made from. Reconstructed from section III-D.2: N/5 - 1 "
     "convolutions and a strided one; channels double with every stride, as in the network it adopts.",
 )
 def table_4() -> str:

@@ -240,7 +240,7 @@ def any_two_digits() -> str:
     statement="length of the 101st and the 1001st MNIST test digit after normalising",
     theirs="not given",
     ours="1, 1",
-    reason="How they were normalised is not said, and the shipped digits keep no record of MNIST's order, so which two "
+    addition="How they were normalised is not said, and the shipped digits keep no record of MNIST's order, so which two "
     "they are cannot be told. Here: any two, divided by their length; (7) of the notebook holds for every line.",
 )
 def normalised_digits() -> str:
@@ -330,7 +330,7 @@ def limit_of_glorot() -> str:
     statement="share of the circle's picture at layer 12 that its two dimensions show, σ_w = 2",
     theirs="not given",
     ours="over half in every net",
-    reason="How it was projected is not said. Here: onto the image's own first two principal axes, or two random ones.",
+    addition="How it was projected is not said. Here: onto the image's own first two principal axes, or two random ones.",
 )
 def projection_of_the_circle() -> str:
     shares = []

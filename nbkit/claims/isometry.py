@@ -121,7 +121,7 @@ def density_of_the_layers() -> str:
     statement="which layers of the FNN are sparse at d = 4",
     theirs="not said",
     ours="all but 256 to 10",
-    reason="By the rule of section IV-A the output layer admits d = 128 and 256 only; here it stays dense.",
+    addition="By the rule of section IV-A the output layer admits d = 128 and 256 only; here it stays dense.",
 )
 def layers_that_admit_four() -> str:
     # the rule: d divides the larger side, and the larger side divides d times the smaller

@@ -104,7 +104,7 @@ def linear_isometry() -> str:
     statement="with all weights scaled by 1.1, singular values of 60 orthogonal layers, linear",
     theirs="not given",
     ours="304",
-    reason="Scaled, no layer is an isometry: 1.1 to the power of the depth. The paper scales tanh networks, where the "
+    addition="Scaled, no layer is an isometry: 1.1 to the power of the depth. The paper scales tanh networks, where the "
     "factor works against slopes below 1, and the singular values spread instead of vanishing.",
 )
 def scaled_weights() -> str:
@@ -164,7 +164,7 @@ def mirrored_matrix() -> str:
     statement="with it in every layer, and a ReLU behind each, the Jacobian's singular values at depth 1, 2, 5, 20",
     theirs="not given",
     ours="1.41 and 0",
-    reason="At every depth, half of them each. With a first layer [W; -W] and a last [W, -W], which the paper does not "
+    addition="At every depth, half of them each. With a first layer [W; -W] and a last [W, -W], which the paper does not "
     "mention, the whole network has singular values 1 only.",
 )
 def mirrored_network() -> str:
@@ -232,7 +232,7 @@ def automatic() -> str:
     statement="p-value of the KS test between dense and SAO, linear",
     theirs="lost",
     ours="1",
-    reason="The table's numbers are missing in the text at hand. Both samples are 1 plus rounding noise, so that the raw "
+    addition="The table's numbers are missing in the text at hand. Both samples are 1 plus rounding noise, so that the raw "
     "test compares two algorithms and can say anything; here they are rounded to six digits first.",
 )
 def p_value_linear() -> str:

@@ -75,7 +75,7 @@ def degree_that_decides() -> str:
     "d = 4) and on RadiX wires (D = 2, n = 9, N = 3)",
     theirs="compromised, no number",
     ours="1/2, 1/2",
-    reason="It is one half for every even law. A gain of √2 restores the mean, not the isometry.",
+    addition="It is one half for every even law. A gain of √2 restores the mean, not the isometry.",
 )
 def orthogonal_behind_relu() -> str:
     wires, layer = biregular(64, 64, 4), radix_net([(3, 3)], widths=[2, 2, 2])[0]
@@ -93,7 +93,7 @@ def orthogonal_behind_relu() -> str:
     statement="layers of the mixed-radix topologies (2, 2, 2) and (3, 3, 4) whose wires can carry orthogonal weights, none of them 0",
     theirs="not asked",
     ours="the last, the last",
-    reason="Asked by SAO. In the others two rows share exactly one column, and their product is the product of two weights.",
+    addition="Asked by SAO. In the others two rows share exactly one column, and their product is the product of two weights.",
 )
 def layers_with_orthogonal_weights() -> str:
     told = []
@@ -119,7 +119,7 @@ def _shared_places(mask: np.ndarray) -> set[int]:
     statement="the same with dense widths D = 2, N = 3, n = 9: error of S Sᵀ = I, and weights that are 0 on a wire",
     theirs="not asked",
     ours="below 1e-14, 0",
-    reason="Asked by SAO. The taps of a paraunitary filter are such weights: dense widths make RadiX-Nets isometric.",
+    addition="Asked by SAO. The taps of a paraunitary filter are such weights: dense widths make RadiX-Nets isometric.",
 )
 def orthogonal_with_dense_widths() -> str:
     layer = radix_net([(3, 3)], widths=[2, 2, 2])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,7 @@ CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED
 _PARALLEL = nn.DataParallel, nn.parallel.DistributedDataParallel
 RECURRENT = nn.RNNBase, nn.RNNCellBase
 
+_ONE_AT_A_TIME = threading.RLock()  # torch.fx patches nn.Module itself, and takes the patches off in its own order
 _LEAVES = frozenset("MaxMin RadialActivation OrthogonalConv2d SkewConv2d".split())  # of nbkit.nets, whole as they are
 
 
@@ -112,7 +114,8 @@ def traced(module: nn.Module, *, who: str = "traced") -> Trace:
         raise NbkitError(f"{who}: module must be a torch module, got {type(module).__name__}. Wrap it in one.")
     held = _Held(unwrapped(module))
     try:
-        graph = _Tracer().trace(held)
+        with _ONE_AT_A_TIME:
+            graph = _Tracer().trace(held)
         reader = _Reader(held)
         last = reader.read(graph)
         net = _of_modules(held, graph, reader.stand_ins)
@@ -150,6 +153,12 @@ class _Held(nn.Module):
 
 
 class _Tracer(fx.Tracer):
+    """Follows what its own thread does; modules that others call meanwhile, such as a drawing explorer, just run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return Value(node, self)
 
@@ -159,9 +168,16 @@ class _Tracer(fx.Tracer):
         return is_own or is_inherited or super().is_leaf_module(module, name)
 
     def call_module(self, module: nn.Module, forward: Callable, args: tuple, kwargs: dict) -> object:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
         if isinstance(module, nn.Sequential) and type(module).__module__.startswith("nbkit."):
             forward = partial(_in_order, module)  # whatever short cuts its own takes between layers
         return super().call_module(module, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: object, parameter_proxy_cache: dict) -> object:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 def _in_order(chain: nn.Sequential, x: torch.Tensor) -> torch.Tensor:

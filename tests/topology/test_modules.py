@@ -1,6 +1,9 @@
 """The wires of torch modules: they are where the module's own derivatives are not zero, in the order of execution."""
 
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
@@ -308,3 +311,48 @@ def test_a_threshold_is_a_number_of_at_least_0(threshold):
 def test_a_dense_layer_costs_no_edges():
     topology = Topology.from_module(nn.Linear(300, 200))
     assert not isinstance(topology[0], EdgeLayer) and topology[0].n_edges == 60_000
+
+
+class Meanwhile(nn.Module):
+    """A linear layer that does something else, once, while it is followed."""
+
+    def __init__(self, task: Callable[[], None]) -> None:
+        super().__init__()
+        self.linear, self.tasks = nn.Linear(4, 3), [task]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        while self.tasks:
+            self.tasks.pop()()
+        return self.linear(x)
+
+
+def test_a_network_that_another_thread_calls_meanwhile_just_runs():
+    other, found = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), []
+
+    def call() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            found.append(pool.submit(other, torch.ones(1, 2)).result())
+
+    assert Topology.from_module(Meanwhile(call)).sizes == (4, 3)
+    assert torch.equal(found[0], other(torch.ones(1, 2)))
+
+
+def test_two_threads_follow_their_networks_one_after_the_other():
+    call, attribute = nn.Module.__call__, nn.Module.__getattr__
+    has_begun, may_end = Event(), Event()
+
+    def stay() -> None:
+        has_begun.set()
+        may_end.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def begin_the_other() -> None:
+            futures.append(pool.submit(Topology.from_module, Meanwhile(stay)))
+            has_begun.wait(0.3)  # it must not begin before this one has ended
+
+        futures = []
+        first = Topology.from_module(Meanwhile(begin_the_other))
+        may_end.set()
+        assert first.sizes == futures[0].result().sizes == (4, 3)
+    assert (nn.Module.__call__, nn.Module.__getattr__) == (call, attribute)

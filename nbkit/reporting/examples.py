@@ -10,7 +10,7 @@ from torch import nn
 
 from nbkit.device import as_tensor
 from nbkit.errors import NbkitError
-from nbkit.topology.tracing import is_linear, takes_images
+from nbkit.topology.steps import is_linear, takes_images
 
 __all__ = ["Framed", "keeping_random_state", "needs_frame", "shown"]
 

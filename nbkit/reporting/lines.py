@@ -14,7 +14,7 @@ from nbkit.measure.curves import Trajectory
 from nbkit.reporting.parts import GrowthReport
 from nbkit.reporting.subject import Subject
 from nbkit.topology.operations import JOINING, plain_name
-from nbkit.topology.tracing import Step
+from nbkit.topology.steps import Step
 
 __all__ = ["growth_report"]
 

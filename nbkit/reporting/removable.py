@@ -17,7 +17,7 @@ from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, through
 from nbkit.topology.modules import Wired
 from nbkit.topology.operations import JOINING, plain_name
-from nbkit.topology.tracing import TRANSPOSED, Step
+from nbkit.topology.steps import TRANSPOSED, Step
 from nbkit.topology.wires import effective_weight
 
 __all__ = ["dead_units", "is_radial", "low_rank", "own_weights", "radial_axes", "small_weights"]

@@ -19,7 +19,7 @@ from nbkit.measure import (
 from nbkit.measure.convolution import folded_kernel
 from nbkit.nets import SkewConv2d, SparseSequential
 from nbkit.reporting.parts import Spectrum
-from nbkit.topology.tracing import TRANSPOSED
+from nbkit.topology.steps import TRANSPOSED
 from nbkit.topology.wires import effective_weight
 
 __all__ = ["jacobian_rows", "layer_spectrum"]

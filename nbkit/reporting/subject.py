@@ -12,7 +12,8 @@ from torch.nn.utils import parametrize, prune
 
 from nbkit.errors import NbkitError
 from nbkit.reporting.examples import Framed, keeping_random_state, needs_frame, shown
-from nbkit.topology.tracing import RECURRENT, Step, is_linear, traced, unwrapped
+from nbkit.topology.steps import Step, is_linear
+from nbkit.topology.tracing import RECURRENT, traced, unwrapped
 
 __all__ = ["Subject"]
 

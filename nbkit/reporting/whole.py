@@ -24,7 +24,7 @@ from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, alive, layer_report, reach_report
 from nbkit.topology import Layer, Topology
 from nbkit.topology.modules import Wired, wired
-from nbkit.topology.tracing import takes_images
+from nbkit.topology.steps import takes_images
 from nbkit.topology.wires import check_threshold, wires_of
 
 __all__ = ["Report", "report"]

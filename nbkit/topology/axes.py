@@ -10,7 +10,7 @@ from torch import nn
 
 from nbkit.errors import NbkitError
 from nbkit.topology.operations import MULTIPLYING, REDUCING, Called, plain_name, sizes_of
-from nbkit.topology.tracing import CONVOLUTIONS, Step, takes_images
+from nbkit.topology.steps import CONVOLUTIONS, Step, takes_images
 
 __all__ = ["Axes", "axes_behind", "axes_of_input", "kept_nodes"]
 

@@ -13,8 +13,9 @@ from nbkit.errors import NbkitError
 from nbkit.topology.axes import Axes, axes_behind, axes_of_input, kept_nodes
 from nbkit.topology.kronecker import dense_layer
 from nbkit.topology.layer import EdgeLayer, Layer
+from nbkit.topology.steps import Step, takes_images
 from nbkit.topology.topology import Topology
-from nbkit.topology.tracing import Step, takes_images, traced
+from nbkit.topology.tracing import traced
 from nbkit.topology.wires import check_threshold, wires_of
 
 __all__ = ["Wired", "from_module", "wired"]

@@ -60,7 +60,7 @@ def plain_name(name: str) -> str:
 
 
 def kind_of(name: str) -> str:
-    """What a module or function of that name does: a kind of `nbkit.topology.tracing.Step`."""
+    """What a module or function of that name does: a kind of `nbkit.topology.steps.Step`."""
     plain = plain_name(name)
     tables = {
         "elementwise": _ELEMENTWISE,

@@ -9,7 +9,7 @@ from nbkit.device import check_memory
 from nbkit.errors import NbkitError, check_number
 from nbkit.topology.kronecker import dense_layer
 from nbkit.topology.layer import EdgeLayer, Layer
-from nbkit.topology.tracing import TRANSPOSED
+from nbkit.topology.steps import TRANSPOSED
 
 __all__ = ["check_threshold", "effective_weight", "wires_of"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nbkit.errors import NbkitError
-from nbkit.topology.operations import MULTIPLYING, REDUCING, Called, plain_name, sizes_of
+from nbkit.topology.operations import MULTIPLYING, REDUCING, Called, plain_name
 from nbkit.topology.steps import CONVOLUTIONS, Step, takes_images
 
 __all__ = ["Axes", "axes_behind", "axes_of_input", "kept_nodes"]
@@ -134,11 +134,11 @@ def _flattened(who: str, step: Step, axes: Axes) -> Axes:
     if not axes.is_image or axes.is_flat:
         return axes._replace(is_flat=axes.is_flat or plain != "squeeze")
     flat = axes._replace(is_flat=True, n_pixels=None)
+    if plain in ("view", "reshape"):
+        n_left = (step.n_axes or 0) - 2
+        return axes._replace(n_pixels=n_left) if n_left > 0 else flat
     if axes.n_pixels is None or step.module is None:
         return flat
-    if plain in ("view", "reshape"):
-        n_left = len(sizes_of(step.module.args)) - 2
-        return axes._replace(n_pixels=n_left) if n_left > 0 else flat
     if plain == "squeeze":
         given = [*step.module.args, *step.module.kwargs.values()]
         n_left = axes.n_pixels - sum(len(each) if isinstance(each, tuple) else 1 for each in given)
@@ -156,14 +156,12 @@ def _reduced(who: str, step: Step, axes: Axes) -> Axes:
     """Behind a mean or sum over some of the pixels, or all of them."""
     options = dict(zip(("dim", "keepdim"), getattr(step.module, "args", ()), strict=False))
     options |= getattr(step.module, "kwargs", {})
-    if not axes.is_image:
+    if not axes.is_image or axes.is_flat:
         raise _along_nodes(who, step)
     if options.get("keepdim", False):
         return axes
     dims = options.get("dim")
     n_dims = len(dims) if isinstance(dims, (tuple, list)) else 1
-    if axes.is_flat:  # channels and all pixels in one axis: that is gone
-        return Axes(False)
     n_left = (axes.n_pixels or 2) - n_dims
     return axes._replace(n_pixels=n_left) if n_left > 0 else Axes(False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -73,7 +73,7 @@ def kind_of(name: str) -> str:
     return next((kind for kind, names in tables.items() if plain in names), "unsupported")
 
 
-def sizes_of(args: list) -> tuple:
+def sizes_of(args: Sequence) -> tuple:
     """The sizes that a view or reshape is given: one by one, or as a tuple."""
     return tuple(args[0]) if args and isinstance(args[0], (tuple, list)) else tuple(args)
 

@@ -17,6 +17,7 @@ from nbkit.topology.operations import (
     REDUCING,
     kind_of,
     plain_name,
+    sizes_of,
     stand_in,
 )
 from nbkit.topology.overwriting import InPlace
@@ -40,6 +41,7 @@ class Step:
             layer normalisation, softmax, radial activations) or "unsupported".
         inputs: positions of the steps that it takes; the module's own input is step 0.
         module: what is executed; for a function with weights an equivalent leaf, for any other function None.
+        n_axes: how many a view or reshape gives, where that is known and the first is that of the examples.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Step:
     kind: str
     inputs: tuple[int, ...]
     module: nn.Module | None = None
+    n_axes: int | None = None
 
 
 def is_linear(module: nn.Module) -> bool:
@@ -72,6 +75,7 @@ class Reader:
     Attributes:
         steps: of all nodes that depend on the input, in the order of execution.
         stand_ins: modules that do what some nodes' functions do.
+        maps: of these, the linear ones, by what they are given.
         values: of a node, the position of its step, what is constant about it, or that it is a size.
         is_rewritten: whether something reads what an in-place operation has overwritten.
     """
@@ -81,6 +85,7 @@ class Reader:
         self.steps: list[Step] = []
         self.stand_ins: dict[fx.Node, nn.Module] = {}
         self.values: dict[fx.Node, object] = {}
+        self.maps: dict[str, nn.Module | None] = {}
         self.is_rewritten = False
 
     def read(self, graph: fx.Graph) -> int | None:
@@ -109,9 +114,15 @@ class Reader:
         return self._function(node, positions)
 
     def _add(
-        self, name: str, what: str, kind: str, inputs: tuple[int, ...], module: nn.Module | None = None
+        self,
+        name: str,
+        what: str,
+        kind: str,
+        inputs: tuple[int, ...],
+        module: nn.Module | None = None,
+        n_axes: int | None = None,
     ) -> _Position:
-        self.steps.append(Step(name, what, kind, inputs, module))
+        self.steps.append(Step(name, what, kind, inputs, module, n_axes))
         return _Position(len(self.steps) - 1)
 
     def _computed(self, node: fx.Node) -> object:
@@ -166,7 +177,13 @@ class Reader:
             self.stand_ins[node] = made
         weight = node.args[1] if kind == "linear" and len(node.args) > 1 else None
         own = weight.target if isinstance(weight, fx.Node) and weight.op == "get_attr" else node.name
-        return self._add(own.removeprefix("held."), name, kind, positions, made)
+        n_axes = self._n_axes(node) if plain in ("view", "reshape") else None
+        return self._add(own.removeprefix("held."), name, kind, positions, made, n_axes)
+
+    def _n_axes(self, node: fx.Node) -> int | None:
+        sizes = sizes_of(node.args[1:])
+        is_first_open = bool(sizes) and (sizes[0] == -1 or len(sizes) > 1 and isinstance(sizes[0], fx.Node))
+        return len(sizes) if is_first_open else None
 
     def _is_position(self, given: object) -> bool:
         return isinstance(given, fx.Node) and isinstance(self.values[given], _Position)
@@ -183,7 +200,17 @@ class Reader:
         if not isinstance(first, _Position) or node.args[0] in rest or kind_of(plain) == "reshaping":
             return None
         call = getattr(torch.Tensor, node.target) if node.op == "call_method" else node.target
-        return stand_in(plain, call, args, kwargs)
+        if plain not in MAPS:
+            return stand_in(plain, call, args, kwargs)
+        given = fx.node.map_arg((node.args[1:], dict(node.kwargs)), _target)
+        key = f"{plain} {given}"  # the same weights twice are one layer
+        if key not in self.maps:
+            self.maps[key] = stand_in(plain, call, args, kwargs)
+        return self.maps[key]
+
+
+def _target(node: fx.Node) -> object:
+    return node.target if node.op == "get_attr" else node
 
 
 def _is_over_pixels(node: fx.Node) -> bool:

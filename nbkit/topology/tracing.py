@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -151,6 +151,5 @@ def _leading_to(steps: list[Step], last: int) -> tuple[Step, ...]:
             needed |= set(steps[position].inputs)
     order = {old: new for new, old in enumerate(sorted(needed))}
     return tuple(
-        Step(s.name, s.what, s.kind, tuple(order[i] for i in s.inputs), s.module)
-        for s in (steps[old] for old in sorted(needed))
+        replace(step, inputs=tuple(order[i] for i in step.inputs)) for step in (steps[old] for old in sorted(needed))
     )

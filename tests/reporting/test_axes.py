@@ -209,6 +209,14 @@ UNCLEAR = {
         (8, 6), "along another axis",
     ),
     "pool of channels": (lambda: S(nn.Conv1d(3, 8, 1), nn.AvgPool2d(3, 1, 1), nn.Conv1d(8, 5, 1)), (3, 8), "another axis"),
+    "features along pixels": (
+        lambda: Forward(lambda s, x: s.b(s.a(x).view(x.size(0), 8, -1)), a=nn.Conv2d(3, 8, 1), b=L(16, 5)),
+        (3, 4, 4), "acts along another axis",
+    ),
+    "mean of flattened pixels": (
+        lambda: Forward(lambda s, x: s.b(s.u(s.a(x).flatten(1)).mean(2)), a=nn.Conv2d(3, 8, 1), b=L(4, 5), u=nn.Unflatten(1, (4, 32))),
+        (3, 4, 4), "along another axis",
+    ),
     "channels and features": (
         lambda: Forward(lambda s, x: s.c(s.a(x) + s.b(s.a(x).mean((2, 3)))), a=nn.Conv2d(3, 8, 1), b=L(8, 8), c=nn.Conv2d(8, 5, 1)),
         (3, 8, 8), "must join channels to channels",

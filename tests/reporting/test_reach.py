@@ -3,6 +3,7 @@
 import networkx as nx
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nbkit.nets import SparseLinear
@@ -119,6 +120,25 @@ def test_a_layer_used_twice_is_one_layer_that_is_executed_twice():
     found = report(nn.Sequential(linear, nn.ReLU(), linear), torch.randn(2, 4))
     assert len(found.layers) == 1 and found.topology.sizes == (4, 4, 4) and found.n_parameters == 20
     assert [unit.name for unit in found.reach.units] == ["0", "0 #2"]
+
+
+class Tied(nn.Module):
+    """One parameter in two functions; a function of other weights, or without its bias, is another layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w, self.v = (nn.Parameter(torch.randn(4, 4)) for _ in range(2))
+        self.b = nn.Parameter(torch.randn(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(F.linear(x, self.w, self.b))
+        return F.linear(F.linear(torch.relu(F.linear(x, self.w, self.b)), self.w), self.v, self.b)
+
+
+def test_a_parameter_that_functions_take_twice_is_one_layer():
+    found = report(Tied(), torch.randn(2, 4))
+    assert [row.name for row in found.layers] == ["w", "w", "v"] and found.topology.sizes == (4, 4, 4, 4, 4)
+    assert [unit.name for unit in found.reach.units] == ["w", "w #2", "w #3", "v"]
 
 
 def test_an_input_that_a_layer_fills_up_with_zeros_counts_its_own_channels():

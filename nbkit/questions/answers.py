@@ -2,7 +2,10 @@
 
 import math
 
+import numpy as np
+
 from nbkit.questions.configuration import DECAYED
+from nbkit.questions.costs import ROTATED
 from nbkit.questions.measured import Measured
 from nbkit.questions.training import STRENGTHS
 
@@ -22,6 +25,7 @@ __all__ = [
 ]
 
 _CLEAR = 2.0  # standard errors that make a difference
+_CLEAR_OF_TWO = 2.24  # where the larger of two differences is looked at: as rarely beyond by chance, once in twenty
 
 
 def tell_growth(a: Measured, b: Measured) -> str:
@@ -36,20 +40,25 @@ def _rms(m: Measured) -> str:
 
 def tell_spread(a: Measured, b: Measured) -> str:
     one, other = (m.numbers["spread"] for m in (a, b))
-    apart = _apart(a, b, "spread", "spread_error")
-    verdict = f"{apart:.1f} standard errors apart"
-    if apart < _CLEAR:
-        verdict += f": {a.numbers['nets']:.0f} networks tell no difference"
-    else:
-        verdict += f": {(a if one > other else b).configuration.name} is left more to luck"
-    return (
-        f"After {a.configuration.depth} layers the log-length spreads by {one:.3f} on {a.configuration.name} and by "
-        f"{other:.3f} on {b.configuration.name}, {verdict}."
-    )
+    told = f"After {a.configuration.depth} layers the log-length spreads by {_luck(a)} and by {_luck(b)}"
+    if math.isnan(one) or math.isnan(other):
+        return f"{told}: too few to be compared."
+    apart = abs(one - other) / max(math.hypot(a.numbers["spread_error"], b.numbers["spread_error"]), 1e-9)
+    verdict = "so many lines tell no difference"
+    if apart >= _CLEAR:
+        verdict = f"{(a if one > other else b).configuration.name} is left more to luck"
+    return f"{told}, {apart:.1f} standard errors apart: {verdict}."
+
+
+def _luck(m: Measured) -> str:
+    n, name = m.numbers, m.configuration.name
+    amount = "an unknown amount" if math.isnan(n["spread"]) else f"{n['spread']:.3f}"
+    lost = f" ({n['shrunk']:.0f} of {n['nets']:.0f} lines became points)" if n["shrunk"] else ""
+    return f"{amount} on {name}{lost}"
 
 
 def tell_orthogonal(a: Measured, b: Measured) -> str:
-    return f"Orthogonal weights: {_fit(a)}; {_fit(b)}."
+    return _sentence(_fit(a), _fit(b))
 
 
 def _fit(m: Measured) -> str:
@@ -61,7 +70,7 @@ def _fit(m: Measured) -> str:
     if math.isnan(n["admitting"]):
         return told
     share = "all" if n["admitting"] == n["layers"] else "only"
-    return f"{told}, while with D = 1 {share} {n['admitting']:.0f} of its {n['layers']:.0f} layers admit any"
+    return f"{told}, while with D = 1 {share} {n['admitting']:.0f} of its {n['layers']:.0f} layers admit orthogonal weights without zeros"
 
 
 def _interval(low: float, high: float) -> str:
@@ -91,10 +100,10 @@ def tell_gap(a: Measured, b: Measured) -> str:
 
 def _expands(m: Measured) -> str:
     n = m.numbers
-    is_good = n["share"] <= n["bound"] + 1e-9
+    side = "within" if n["second"] <= n["bound"] + 1e-9 else "above"
     return (
-        f"{_wires(m)} {n['share']:.3f} and {n['cascade']:.3f} ({'within' if is_good else 'above'} Ramanujan's "
-        f"{n['bound']:.3f})"
+        f"{_wires(m)} {n['share']:.3f} and {n['cascade']:.3f} (a layer's second is {n['second']:.2f}, {side} Ramanujan's "
+        f"{n['bound']:.2f})"
     )
 
 
@@ -104,7 +113,7 @@ def tell_compressed(a: Measured, b: Measured) -> str:
 
 def _qr(m: Measured) -> str:
     own, n = m.configuration, m.numbers
-    if own.activation != "radial":
+    if own.activation not in ROTATED:
         return (
             f"from the {n['before']:.0f} parameters on {_wires(m)} QR takes nothing, since {own.activation} activations do "
             "not commute with rotations"
@@ -173,8 +182,12 @@ def tell_mask(a: Measured, b: Measured) -> str:
 
 def _kind(m: Measured) -> str:
     n = m.numbers
-    kind = "separate blocks" if n["components"] > 1 else "more structure than its degrees give"
-    verdict = f"{kind}, no expander" if n["outliers"] >= 0.5 else "as good as random wires"
+    if not n["density"]:
+        return f"{_wires(m)} leaves no wire"
+    verdict = "as good as random wires of its degrees"
+    if n["blocks"] >= 0.5 or n["outliers"] >= 0.5:
+        kind = "separate blocks" if n["blocks"] >= 0.5 else "more structure than its degrees give"
+        verdict = f"{kind}, no expander"
     return (
         f"{_wires(m)} of density {n['density']:.2f} has {n['dead']:.3g} dead nodes a layer, the second over the first singular "
         f"value is {n['share']:.2f} where random masks of that density have {n['null']:.2f} and of its degrees "
@@ -183,21 +196,27 @@ def _kind(m: Measured) -> str:
 
 
 def tell_isometry(a: Measured, b: Measured) -> str:
-    apart = {name: _apart(a, b, name, f"{name}_error") for name in ("mean", "spread")}
-    verdict = ", ".join(f"the {name} {far:.1f}" for name, far in apart.items())
-    clear = "told apart" if max(apart.values()) > _CLEAR else "not told apart"
-    return f"The log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}: {clear} ({verdict} standard errors)."
+    apart = {name: _apart(a.samples[name], b.samples[name]) for name in ("mean", "spread")}
+    told = ", ".join(f"{name} {apart[name][0]:+.3f} ± {apart[name][1]:.3f}" for name in apart)
+    far = max(abs(gap) / max(error, 1e-9) for gap, error in apart.values())
+    clear = "told apart" if far > _CLEAR_OF_TWO else "not told apart"
+    return (
+        f"The log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}: {clear} (B minus A, input by "
+        f"input: {told})."
+    )
 
 
-def _apart(a: Measured, b: Measured, name: str, error: str) -> float:
-    """The difference of two measured numbers in standard errors; none where both are exact."""
-    errors = math.hypot(a.numbers[error], b.numbers[error])
-    return abs(a.numbers[name] - b.numbers[name]) / max(errors, 1e-9)
+def _apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """The mean difference b - a of networks that take the same inputs, and its standard error."""
+    gaps = (b - a)[np.isfinite(b - a)]
+    if not len(gaps):
+        return 0.0, math.inf
+    return float(gaps.mean()), float(gaps.std(ddof=1) / math.sqrt(len(gaps))) if len(gaps) > 1 else math.inf
 
 
 def _logs(m: Measured) -> str:
     n = m.numbers
-    return f"{n['mean']:.3f} ± {n['mean_error']:.3f} with a spread of {n['spread']:.3f} on {m.configuration.name}"
+    return f"{n['mean']:.3f} with a spread of {n['spread']:.3f} on {m.configuration.name}"
 
 
 def tell_account(a: Measured, b: Measured) -> str:

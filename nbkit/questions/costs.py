@@ -12,7 +12,10 @@ from nbkit.questions.configuration import DECAYED, RADIAL, Configuration, admiss
 from nbkit.questions.measured import Measured, prepared
 from nbkit.topology import Topology, random_pruned
 
-__all__ = ["Cost", "costs", "funnel", "measure_budget", "measure_compression", "n_after_qr"]
+__all__ = ["ROTATED", "Cost", "costs", "funnel", "measure_budget", "measure_compression", "n_after_qr"]
+
+ROTATED = {"radial": RADIAL, "linear": "identity"}
+"""Activations of the lab that commute with rotations, so that QR takes something away, and the radial functions they are."""
 
 _NOTHING = 1e-12  # of the largest entry of a matrix: below it is rounding
 _N_POINTS = 64
@@ -48,15 +51,14 @@ def measure_compression(configuration: Configuration) -> Iterator[Measured]:
     """Parameters after QR over those before, against the density of the wires; above 1 it costs more than it saves.
 
     The network is that of `funnel`. Parameters are numbers that are not 0, biases among them. Theory counts the triangles
-    that QR leaves of weights in general position. Pointwise activations do not commute with rotations: there nothing is
-    taken away.
+    that QR leaves of weights in general position. ReLU and tanh do not commute with rotations: there nothing is taken away.
 
     Numbers, at this configuration's own `density`: `before`, `after`, `after_all` with the zeros that the paper counts,
     `ratio` of after and before, `gap` the largest difference of the two functions over the largest value; and
     `break_even`, `break_even_all`: the density below which sparse wires are smaller than either (0 where nothing is taken
     away).
     """
-    own, is_radial = _deep(configuration), configuration.activation == "radial"
+    own, is_rotated = _deep(configuration), configuration.activation in ROTATED
     for frame in prepared("compression", own, np.array([own.degree / own.width])):
         yield (frame := replace(frame, configuration=configuration))
     each = [own]
@@ -70,16 +72,16 @@ def measure_compression(configuration: Configuration) -> Iterator[Measured]:
     x, sizes = np.array([one.density for one in wires]), wires[0].sizes
     n_nodes, n_dense = sum(sizes[1:]), n_radial_parameters(sizes)
     n_after, n_after_all = n_after_qr(sizes), n_radial_parameters(reduced_widths(sizes))
-    theory = n_after / (n_nodes + (n_dense - n_nodes) * x) if is_radial else np.ones(len(x))
+    theory = n_after / (n_nodes + (n_dense - n_nodes) * x) if is_rotated else np.ones(len(x))
     y, numbers = np.full(len(x), np.nan), {}
     for place, (one, layers) in enumerate(zip(each, wires, strict=True)):
         before, after, gap = _compressed(one, layers)
         y[place] = after / before
         if one == own:
             numbers = {"before": before, "after": after, "ratio": after / before, "gap": gap, "density": x[place]}
-            numbers["after_all"] = n_after_all if is_radial else before
-            numbers["break_even"] = (n_after - n_nodes) / (n_dense - n_nodes) if is_radial else 0
-            numbers["break_even_all"] = (n_after_all - n_nodes) / (n_dense - n_nodes) if is_radial else 0
+            numbers["after_all"] = n_after_all if is_rotated else before
+            numbers["break_even"] = (n_after - n_nodes) / (n_dense - n_nodes) if is_rotated else 0
+            numbers["break_even_all"] = (n_after_all - n_nodes) / (n_dense - n_nodes) if is_rotated else 0
         told, done = {name: float(value) for name, value in numbers.items()}, (place + 1, len(each), "densities")
         yield Measured("compression", configuration, x, y.copy(), theory=theory, numbers=told, progress=done)
 
@@ -142,14 +144,18 @@ def _deep(configuration: Configuration) -> Configuration:
 
 
 def _compressed(configuration: Configuration, wires: Topology) -> tuple[int, int, float]:
-    """Parameters that are not 0 before and after QR, and the gap between the two functions; the same if not radial."""
+    """Parameters that are not 0 before and after QR, and the gap between the two functions; the same if not `ROTATED`."""
     draw = np.random.default_rng(configuration.seed)
     inside = configuration.matrices[: len(wires) - 2]
     first, last = (draw.standard_normal(layer.shape[::-1]) * layer.mask().numpy() for layer in (wires[0], wires[-1]))
     matrices = [first, *inside, last]
-    net = RadialNet.of(matrices, [draw.standard_normal(len(matrix)) for matrix in matrices], RADIAL)
+    net = RadialNet.of(
+        matrices,
+        [draw.standard_normal(len(matrix)) for matrix in matrices],
+        ROTATED.get(configuration.activation, RADIAL),
+    )
     before = _not_zero(net)
-    if configuration.activation != "radial":
+    if configuration.activation not in ROTATED:
         return before, before, 0.0
     small = qr_compress(net).net
     points = torch.from_numpy(draw.standard_normal((_N_POINTS, wires.sizes[0])))

@@ -19,18 +19,19 @@ from nbkit.questions.training import STRENGTHS
 __all__ = ["measure_growth", "radial_lengths"]
 
 _N_TANGENTS = 32
+_N_RESAMPLES = 400  # of the bootstrap
 _N_LINES = 8  # through networks of every strength of decay
 
 
 def measure_growth(configuration: Configuration) -> Iterator[Measured]:
     """The length of a random line behind each layer over its own: mean over networks, the middle two thirds as the band.
 
-    Theory is the exact root mean square where weights are drawn or orthogonal (linear, ReLU), and for radial activations
-    the length if all weights were orthogonal. A trained network is one, and the lines through it are many.
+    Theory is the exact root mean square of a step where weights are drawn or orthogonal (linear, ReLU), and for radial
+    activations the length if all weights were orthogonal. A trained network is one, and the lines through it are many.
 
     Numbers: `factor` of a layer, exp of the mean log-length over the depth; `rms` and `theory`, the same of the root mean
-    square as it is and must be; `spread` the standard deviation of the log-length at the end, `spread_error` its standard
-    error; `nets`; `shrunk` the share of lines that are a point at the end; of weight decay also `born`, and
+    square as it is and must be; `spread` the standard deviation of the log-length at the end of lines that have one, `spread_error` its
+    standard error by the bootstrap; `nets`; `shrunk` how many lines are a point at the end; of weight decay also `born`, and
     `factor at ...` and `sigma_w at ...` for each lambda.
     """
     own, depths = configuration, np.arange(configuration.depth + 1.0)
@@ -76,12 +77,19 @@ def radial_lengths(curve: Trajectory, gain: float, depth: int) -> np.ndarray:
 
 
 def _rms_growth(configuration: Configuration) -> np.ndarray | None:
-    """The exact root mean square of the relative length behind each layer, where there is one."""
+    """The exact root mean square of a step behind each layer over that before the first, where there is one.
+
+    Each output takes gain^2 / in-degree times the squares that it hears, on average gain^2 / n of all, if it hears any;
+    of random wires some outputs hear none.
+    """
     own = configuration
     if own.is_trained or own.wires == "pruned" or own.activation in ("tanh", "radial"):
         return None
-    is_halved = own.activation == "ReLU" and own.weights != "looks-linear"
-    return (own.gain / math.sqrt(2) if is_halved else own.gain) ** np.arange(own.depth + 1.0)
+    square = own.gain**2 / (2 if own.activation == "ReLU" and own.weights != "looks-linear" else 1)
+    if own.wires == "random":
+        n, taken = own.width, np.arange(own.width)
+        square *= 1 - np.prod(1 - n * own.degree / (n**2 - taken))  # an output's n places are all among the empty ones
+    return np.sqrt(square) ** np.arange(own.depth + 1.0)
 
 
 @torch.no_grad()
@@ -126,14 +134,22 @@ def _grown(own: Configuration, depths: np.ndarray, logs: np.ndarray, theory, mor
         "rms": float(np.sqrt((lengths[:, -1] ** 2).mean()) ** (1 / depth)),
         "theory": math.nan if theory is None else float(theory[-1] ** (1 / depth)),
         "spread": spread,
-        "spread_error": spread / math.sqrt(2 * max(1, len(ends) - 1)),
+        "spread_error": _error_of_spread(ends),
         "nets": n,
-        "shrunk": 1 - len(ends) / n,
+        "shrunk": n - len(ends),
         "length": float(lengths[:, -1].mean()),
     }
     low, high = np.quantile(lengths, (1 / 6, 5 / 6), axis=0)
     done = (n, own.n_networks, "lines" if own.is_trained else "networks")
-    return Measured("growth", own, depths, lengths.mean(axis=0), low, high, theory, None, numbers | more, done)
+    return Measured("growth", own, depths, lengths.mean(axis=0), low, high, theory, None, numbers | more, progress=done)
+
+
+def _error_of_spread(values: np.ndarray) -> float:
+    """The standard error of a standard deviation by the bootstrap: logs of lengths have heavier tails than normal numbers."""
+    if len(values) < 2:
+        return math.nan
+    drawn = np.random.default_rng(0).integers(len(values), size=(_N_RESAMPLES, len(values)))
+    return float(values[drawn].std(axis=1, ddof=1).std())
 
 
 def _under_decay(configuration: Configuration) -> dict[str, float]:

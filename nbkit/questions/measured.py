@@ -25,6 +25,8 @@ class Measured:
         theory: what y must be, (n,), or None where nothing is known.
         matrix: (rows, columns) to be drawn as a picture, or None.
         numbers: what the answers are made of, by name; empty as long as there is nothing to tell.
+        samples: some of these network by network, (n,), NaN where one has none; the k-th networks of two configurations
+            take the same input.
         progress: (done, of how many, of what).
     """
 
@@ -37,6 +39,7 @@ class Measured:
     theory: np.ndarray | None = None
     matrix: np.ndarray | None = None
     numbers: dict[str, float] = field(default_factory=dict)
+    samples: dict[str, np.ndarray] = field(default_factory=dict)
     progress: tuple[int, int, str] = (1, 1, "steps")
 
     @property

@@ -45,7 +45,7 @@ def measure_weights(configuration: Configuration) -> Iterator[Measured]:
         numbers |= {"largest": found.max(), "smallest": found.min(), "deviation": np.abs(found - own.gain).max()}
         numbers |= {"zeros": (found < _ZERO * found.max()).mean()}
         ends, told = (np.mean(rows, axis=0), np.min(rows, axis=0), np.max(rows, axis=0)), _floats(numbers)
-        yield Measured(measure, own, index, *ends, theory, None, told, (len(rows), own.depth, "layers"))
+        yield Measured(measure, own, index, *ends, theory, numbers=told, progress=(len(rows), own.depth, "layers"))
 
 
 def _floats(numbers: dict[str, object]) -> dict[str, float]:
@@ -90,8 +90,8 @@ def measure_jacobian(configuration: Configuration) -> Iterator[Measured]:
 
 def _spectra_so_far(own: Configuration, index: np.ndarray, rows: np.ndarray, theory, wires: dict) -> Measured:
     alive = [row[np.isfinite(row)] for row in rows]
-    facts = np.array([(row.mean(), row.std(), row[0]) if len(row) else (np.nan,) * 3 for row in alive])
-    facts = facts[~np.isnan(facts[:, 0])] if any(map(len, alive)) else facts[:1]
+    every = np.array([(row.mean(), row.std(), row[0]) if len(row) else (np.nan,) * 3 for row in alive])
+    facts = every[~np.isnan(every[:, 0])] if any(map(len, alive)) else every[:1]
     mean, error = facts.mean(axis=0), facts.std(axis=0) / math.sqrt(max(1, len(facts) - 1))
     lost = np.mean([(~(row > row[0] + math.log10(_ZERO))).mean() for row in rows])
     numbers = {
@@ -105,7 +105,8 @@ def _spectra_so_far(own: Configuration, index: np.ndarray, rows: np.ndarray, the
     }
     low, middle, high = (_above_nothing(np.quantile(rows, q, axis=0, method="nearest")) for q in (1 / 6, 1 / 2, 5 / 6))
     done = (len(rows), own.n_networks, "points" if own.is_trained else "networks")
-    return Measured("Jacobian", own, index, middle, low, high, theory, None, _floats(numbers | wires), done)
+    told, samples = _floats(numbers | wires), {"mean": every[:, 0], "spread": every[:, 1]}
+    return Measured("Jacobian", own, index, middle, low, high, theory, None, told, samples, done)
 
 
 def _above_nothing(logs: np.ndarray) -> np.ndarray:

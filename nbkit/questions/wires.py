@@ -15,7 +15,7 @@ from nbkit.measure import (
 )
 from nbkit.questions.configuration import DECAYED, Configuration
 from nbkit.questions.measured import Measured, prepared
-from nbkit.topology import Layer, Topology
+from nbkit.topology import EdgeLayer, Layer, Topology
 
 __all__ = ["dead_units", "measure_paths", "measure_reach", "measure_wires"]
 
@@ -83,9 +83,10 @@ def measure_wires(configuration: Configuration) -> Iterator[Measured]:
     Two nulls: random masks of the same density, and random masks in which every node keeps its number of wires, so that
     what is left is neither density nor degrees.
 
-    Numbers: `share` second over first singular value, the mean over layers, `bound` the largest that a Ramanujan graph of
-    the mean `degree` has, 2 sqrt(d - 1) / d; `cascade` second over first of the path counts of all layers together;
-    `components` with a wire and `dead` nodes without one, means over layers; `null` and `null_degrees` the mean share of
+    Numbers: `share` second over first singular value and `second` the second itself, means over layers, `bound` the
+    largest second that a Ramanujan graph of the mean `degree` has, 2 sqrt(d - 1); `cascade` second over first of the path counts of all layers together;
+    `components` with a wire and `dead` nodes without one, means over layers; `blocks` the share of layers that fall into
+    more parts than any mask of the second null; `null` and `null_degrees` the mean share of
     the two nulls, `null_spread` the first one's standard deviation over layers; `outliers` how many singular values of a layer beside the first stand clear of the second null, the mean
     over layers; `density`.
     """
@@ -93,28 +94,33 @@ def measure_wires(configuration: Configuration) -> Iterator[Measured]:
     yield from prepared(measure, own, index)
     topology, draw = own.topology, np.random.default_rng(own.seed)
     degree = topology.density * own.width
-    bound = 2 * math.sqrt(max(degree - 1, 0)) / degree if degree else math.nan
+    bound = 2 * math.sqrt(max(degree - 1, 0)) if degree else math.nan
     product, rows, facts = np.eye(topology.sizes[0]), [], []
     for layer in topology:
         mask = layer.mask().numpy()
         product = mask @ product / max(layer.largest_in_degree, 1)  # not to overflow
-        rows.append(_shares(mask, own.width))
+        values = np.pad(singular_values(mask).numpy(), (0, own.width))[: own.width]
+        rows.append(values / (values[0] or 1))
         curve, ends = np.mean(rows, axis=0), (np.min(rows, axis=0), np.max(rows, axis=0))
-        line, done = np.full(len(index), bound), (len(rows), len(topology) + 1, "layers")
+        line, done = np.full(len(index), bound / max(degree, 1e-9)), (len(rows), len(topology) + 1, "layers")
         latest = Measured(measure, own, index, curve, *ends, theory=line, progress=done)
         yield latest
         null = _shares(draw.permuted(mask.ravel()).reshape(mask.shape), 2)[1]
-        alike = []
+        alike, parts = [], []
         for _ in range(_N_ALIKE):
-            alike.append(_shares(_same_degrees(mask, draw), 2)[1])
+            other = _same_degrees(mask, draw)
+            alike.append(_shares(other, 2)[1])
+            targets, sources = other.nonzero()
+            parts.append(_parts(EdgeLayer(*reversed(other.shape), sources, targets))[0])
             yield latest
         outliers = int((rows[-1][1:] > _CLEAR * max(alike) + 1e-9).sum())
-        facts.append((*_parts(layer), null, np.mean(alike), outliers))
+        n_parts, n_dead = _parts(layer)
+        facts.append((n_parts, n_dead, n_parts > max(parts), values[1], null, np.mean(alike), outliers))
     cascade = singular_values(product).numpy()
-    names = ("components", "dead", "null", "null_degrees", "outliers")
+    names = ("components", "dead", "blocks", "second", "null", "null_degrees", "outliers")
     numbers = dict(zip(names, np.mean(facts, axis=0).tolist(), strict=True))
     numbers |= {"share": float(curve[1]), "bound": bound, "degree": degree, "density": topology.density}
-    numbers["null_spread"] = float(np.std([null for _, _, null, _, _ in facts]))
+    numbers["null_spread"] = float(np.std([fact[names.index("null")] for fact in facts]))
     numbers["cascade"] = float(cascade[1] / cascade[0]) if cascade[0] else math.nan
     yield Measured(measure, own, index, curve, *ends, theory=line, numbers=numbers)
 
@@ -136,9 +142,10 @@ def _same_degrees(mask: np.ndarray, draw: np.random.Generator) -> np.ndarray:
 
 
 def _full_at(fractions: np.ndarray) -> float:
-    """The first layer behind which every pair is joined."""
-    full = np.flatnonzero(fractions == 1)
-    return float(full[0] + 1) if len(full) else math.inf
+    """The first layer from which on every pair is joined; random wires may cut some off again."""
+    short = np.flatnonzero(fractions < 1)
+    first = short[-1] + 2 if len(short) else 1
+    return float(first) if first <= len(fractions) else math.inf
 
 
 def _mean_field(configuration: Configuration) -> np.ndarray | None:

@@ -14,7 +14,7 @@ from nbkit.measure import random_line
 from nbkit.nets import RadialNet, n_radial_parameters
 from nbkit.questions import MEASURES, Configuration, Measured, admissible, stream_measure
 from nbkit.questions.costs import costs, funnel, n_after_qr
-from nbkit.questions.growth import radial_lengths
+from nbkit.questions.growth import _error_of_spread, _rms_growth, radial_lengths
 from nbkit.questions.measures import measure
 from nbkit.questions.wires import _same_degrees, _shares
 
@@ -60,8 +60,15 @@ def test_reach_is_that_of_boolean_products(wires):
     found, products = measure(own, "reach"), list(itertools.accumulate(masks(own), np.matmul))
     assert np.allclose(found.y, [(product > 0).mean() for product in products])
     assert np.array_equal(found.matrix, products[-1] > 0)
-    full = [depth for depth, product in enumerate(products, start=1) if (product > 0).all()]
-    assert found.numbers["full_at"] == (full[0] if full else math.inf)
+    short = [depth for depth, product in enumerate(products, start=1) if not (product > 0).all()]
+    assert found.numbers["full_at"] == (math.inf if len(products) in short else max(short, default=0) + 1)
+
+
+def test_pairs_that_a_later_layer_cuts_off_again_were_not_joined_for_good():
+    own = small("random", degree=4, depth=6, seed=0)
+    fractions = measure(own, "reach").y
+    assert fractions[4] == 1 > fractions[5]
+    assert measure(own, "reach").numbers["full_at"] == measure(own, "paths").numbers["full_at"] == math.inf
 
 
 def test_dead_units_are_those_on_no_path_from_an_input_to_an_output():
@@ -98,7 +105,13 @@ def test_a_radix_cascade_is_symmetric_and_so_is_sao_shift_where_n_divides_the_po
 
 def test_one_layer_of_sao_is_blocks_and_of_radix_as_many_parts_as_its_place_value():
     sao = measure(small("SAO random", width=64, degree=8), "wires' spectrum").numbers
-    assert (sao["components"], sao["share"], sao["dead"], sao["outliers"]) == (8, 1, 0, 7)
+    assert (sao["components"], sao["share"], sao["dead"], sao["outliers"], sao["blocks"]) == (8, 1, 0, 7, 1)
+    fewest = measure(small("SAO random", width=64, degree=2), "wires' spectrum").numbers
+    assert (fewest["components"], fewest["blocks"], fewest["outliers"]) == (
+        32,
+        1,
+        0,
+    )  # 2 wires a node: any null is near 1
     radix = measure(small(width=64, degree=4, depth=3), "wires' spectrum").numbers
     assert radix["components"] == (1 + 4 + 16) / 3
     assert radix["cascade"] == pytest.approx(0, abs=1e-12)  # a full system's product is the matrix of ones
@@ -113,12 +126,13 @@ def test_shares_of_singular_values_are_those_of_dense_numpy(wires):
     assert np.allclose(found.y, shares.mean(axis=0), atol=1e-9) and np.allclose(found.high, shares.max(axis=0))
     product = np.linalg.svd(np.linalg.multi_dot(masks(own)).astype(float), compute_uv=False)
     assert found.numbers["cascade"] == pytest.approx(product[1] / product[0], abs=1e-9)
-    assert found.numbers["bound"] == pytest.approx(2 * math.sqrt(3) / 4)
+    assert found.numbers["bound"] == pytest.approx(2 * math.sqrt(3)) == pytest.approx(4 * found.theory[0])
+    assert found.numbers["second"] == pytest.approx(np.mean([each[1] for each in values]))
 
 
 def test_a_random_mask_does_not_stand_out_of_random_masks():
     n = measure(small("random", width=64, degree=8), "wires' spectrum").numbers
-    assert n["outliers"] == 0 and n["share"] == pytest.approx(n["null"], rel=0.1) == pytest.approx(
+    assert n["outliers"] == n["blocks"] == 0 and n["share"] == pytest.approx(n["null"], rel=0.1) == pytest.approx(
         n["null_degrees"], rel=0.1
     )
 
@@ -186,9 +200,32 @@ def test_behind_relu_orthogonal_weights_halve_the_mean_square_exactly(wires, mon
 def test_gaussian_weights_grow_by_the_root_mean_square_of_theory(wires, monkeypatch):
     monkeypatch.setattr("nbkit.questions.configuration._N_NETWORKS", 64)
     found = measure(small(wires, width=64, degree=8, depth=3, gain=HE), "growth")
-    assert np.allclose(found.theory, 1)
+    if wires == "random":  # an output hears nothing with this probability
+        none = math.comb(64 * 64 - 64, 8 * 64) / math.comb(64 * 64, 8 * 64)
+        assert np.allclose(found.theory, (1 - none) ** (np.arange(4) / 2))
+    else:
+        assert np.allclose(found.theory, 1)
     error = 2 * found.numbers["spread"] / math.sqrt(found.numbers["nets"])
     assert abs(found.numbers["rms"] ** 6 - 1) < 4 * error
+
+
+def test_a_step_through_random_wires_loses_what_outputs_without_a_wire_do_not_hear():
+    draw, squares = np.random.default_rng(0), []
+    theory = _rms_growth(small("random", degree=2, depth=1, gain=HE))
+    for seed in range(1500):
+        matrix = small("random", degree=2, depth=1, gain=HE, seed=seed).matrices[0].numpy()
+        z, step = draw.standard_normal((2, 16))
+        squares.append(np.sum(((matrix @ z > 0) * (matrix @ step)) ** 2) / np.sum(step**2))
+    error = np.std(squares) / math.sqrt(len(squares))
+    assert abs(np.mean(squares) - theory[1] ** 2) < 3 * error < 0.1 < 1 - theory[1] ** 2
+
+
+def test_the_error_of_a_spread_knows_heavy_tails():
+    """Against the spread of spreads: of normal numbers it is s / sqrt(2 n), of Laplace's two and a half times its square."""
+    draw = np.random.default_rng(0)
+    for values, kurtosis in ((draw.standard_normal(4000), 3), (draw.laplace(size=4000), 6)):
+        wanted = values.std() * math.sqrt((kurtosis - 1) / 4 / len(values))
+        assert _error_of_spread(values) == pytest.approx(wanted, rel=0.15)
 
 
 @pytest.mark.parametrize("activation", ["ReLU", "tanh", "radial"])
@@ -250,9 +287,11 @@ def test_qr_leaves_triangles_and_no_more():
         assert int((entries.abs() > 1e-13).sum()) == n_after_qr(sizes)
 
 
-@pytest.mark.parametrize("wires", ["RadiX", "SAO random", "dense"])
-def test_compression_is_lossless_and_breaks_even_where_the_counts_meet(wires):
-    own = small(wires, activation="radial", width=64, degree=8, depth=3)
+@pytest.mark.parametrize(
+    ("wires", "activation"), [("RadiX", "radial"), ("SAO random", "radial"), ("dense", "radial"), ("RadiX", "linear")]
+)
+def test_compression_is_lossless_and_breaks_even_where_the_counts_meet(wires, activation):
+    own = small(wires, activation=activation, width=64, degree=8, depth=3)
     found, sizes = measure(own, "compression"), funnel(own).sizes
     n, n_nodes = found.numbers, sum(sizes[1:])
     assert sizes == (16, 64, 64, 4) and n["gap"] < 1e-12
@@ -265,8 +304,9 @@ def test_compression_is_lossless_and_breaks_even_where_the_counts_meet(wires):
     assert len(found.x) == (1 if wires == "dense" else len(admissible(wires=wires, activation="radial")["degree"]))
 
 
-def test_qr_takes_nothing_from_pointwise_activations():
-    found = measure(small(activation="tanh", depth=3), "compression")
+@pytest.mark.parametrize("activation", ["tanh", "ReLU"])
+def test_qr_takes_nothing_where_rotations_do_not_pass(activation):
+    found = measure(small(activation=activation, depth=3), "compression")
     assert (found.y == 1).all() and found.numbers["break_even"] == 0
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from nbkit.questions import MEASURES, QUESTIONS, Configuration, Question
@@ -75,11 +76,45 @@ def test_the_second_says_which_is_left_to_luck_only_if_the_difference_is_clear()
     assert "left more to luck" in question.answer(told[0], told[2])
 
 
+def test_the_second_tells_of_lines_that_became_points():
+    question = QUESTIONS[1]
+    few = [replace(side, width=16, depth=12) for side in (question.a, question.b)]
+    found = [measured(side, "growth") for side in few]
+    n_left = [each.numbers["nets"] - each.numbers["shrunk"] for each in found]
+    assert n_left[0] < n_left[1]
+    assert f"on random, Gaussian ({8 - n_left[0]:.0f} of 8 lines became points) and by" in question.answer(*found)
+    none = replace(found[0], numbers=found[0].numbers | {"spread": math.nan, "shrunk": 8})
+    assert question.answer(none, found[1]).endswith(": too few to be compared.")
+    assert "an unknown amount on random, Gaussian (8 of 8 lines became points)" in question.answer(none, found[1])
+
+
+def test_the_tenth_sees_blocks_also_where_any_wires_would_be_apart():
+    own = Configuration("SAO random", width=64, degree=2, depth=2)
+    assert answered(QUESTIONS[9], own, own).count("separate blocks, no expander") == 2
+    random = replace(own, wires="random", degree=8)
+    assert answered(QUESTIONS[9], random, random).count("as good as random wires of its degrees") == 2
+
+
+def test_the_eleventh_compares_networks_that_take_the_same_input():
+    question, draw = QUESTIONS[10], np.random.default_rng(0)
+    a, b = (measured(replace(side, width=16, degree=4, depth=2), "Jacobian") for side in (question.a, question.b))
+    common, noise = draw.standard_normal(96), 0.02 * draw.standard_normal(96)
+    one = replace(a, samples={"mean": common, "spread": common})
+    other = replace(b, samples={"mean": common + 0.01 + noise - noise.mean(), "spread": common})
+    assert question.answer(one, other).endswith(
+        ": told apart (B minus A, input by input: mean +0.010 ± 0.002, spread +0.000 ± 0.000)."
+    )
+    assert ": not told apart (" in question.answer(one, one)
+
+
 def test_the_third_counts_the_layers_that_admit_orthogonal_weights():
     answer = answered(QUESTIONS[2], QUESTIONS[2].a, QUESTIONS[2].b)
-    assert "with D = 4 has singular values all 1, while with D = 1 only 4 of its 8 layers admit any" in answer
+    assert (
+        "with D = 4 has singular values all 1, while with D = 1 only 4 of its 8 layers admit orthogonal weights without zeros"
+        in answer
+    )
     full = [replace(own, degree=64) for own in (QUESTIONS[2].a, QUESTIONS[2].b)]
-    assert "while with D = 1 all 8 of its 8 layers admit any" in answered(QUESTIONS[2], *full)
+    assert "while with D = 1 all 8 of its 8 layers admit orthogonal weights" in answered(QUESTIONS[2], *full)
 
 
 def test_the_fourth_finds_that_shift_is_as_fair_as_radix_and_one_layer_earlier():

@@ -196,22 +196,22 @@ def _kind(m: Measured) -> str:
 
 
 def tell_isometry(a: Measured, b: Measured) -> str:
+    logs = f"The log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}"
     apart = {name: _apart(a.samples[name], b.samples[name]) for name in ("mean", "spread")}
-    told = ", ".join(f"{name} {apart[name][0]:+.3f} ± {apart[name][1]:.3f}" for name in apart)
-    far = max(abs(gap) / max(error, 1e-9) for gap, error in apart.values())
-    clear = "told apart" if far > _CLEAR_OF_TWO else "not told apart"
-    return (
-        f"The log₁₀ of the Jacobian's singular values is {_logs(a)} and {_logs(b)}: {clear} (B minus A, input by "
-        f"input: {told})."
-    )
+    if math.isnan(apart["mean"][1]):
+        return f"{logs}: too few networks to tell them apart."
+    told = ", ".join(f"{name} {gap:+.3f} ± {error:.3f}" for name, (gap, error) in apart.items())
+    is_clear = max(abs(gap) / max(error, 1e-9) for gap, error in apart.values()) > _CLEAR_OF_TWO
+    return f"{logs}: {'told' if is_clear else 'not told'} apart (B minus A, input by input: {told})."
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """The mean difference b - a of networks that take the same inputs, and its standard error."""
-    gaps = (b - a)[np.isfinite(b - a)]
-    if not len(gaps):
-        return 0.0, math.inf
-    return float(gaps.mean()), float(gaps.std(ddof=1) / math.sqrt(len(gaps))) if len(gaps) > 1 else math.inf
+    """The mean difference b - a of networks that take the same inputs, and its standard error; NaN of fewer than two."""
+    gaps = np.array([other - one for one, other in zip(a, b)])  # one side may be ahead of the other
+    gaps = gaps[np.isfinite(gaps)]
+    if len(gaps) < 2:
+        return math.nan, math.nan
+    return float(gaps.mean()), float(gaps.std(ddof=1) / math.sqrt(len(gaps)))
 
 
 def _logs(m: Measured) -> str:

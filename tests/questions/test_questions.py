@@ -105,6 +105,10 @@ def test_the_eleventh_compares_networks_that_take_the_same_input():
         ": told apart (B minus A, input by input: mean +0.010 ± 0.002, spread +0.000 ± 0.000)."
     )
     assert ": not told apart (" in question.answer(one, one)
+    ahead = replace(one, samples={"mean": common[:3], "spread": common[:3]})
+    assert question.answer(ahead, one).endswith("mean +0.000 ± 0.000, spread +0.000 ± 0.000).")
+    begun = replace(one, samples={"mean": common[:1], "spread": common[:1]})
+    assert question.answer(begun, one).endswith(": too few networks to tell them apart.")
 
 
 def test_the_third_counts_the_layers_that_admit_orthogonal_weights():

@@ -133,19 +133,20 @@ class DrawnReport(Report):
             self._explorer = ReportExplorer(self)
         return self._explorer
 
-    def to_html(self, path: str | Path | None = None) -> str:
+    def to_html(self, path: str | Path | None = None) -> str | Path:
         """The report as one page that needs neither kernel nor network: a tab a part, and the table.
 
         Args:
-            path: a file to write it to as well, replaced when the page is complete; or None.
+            path: a file to write it to, replaced when the page is complete; or None.
+
+        Returns:
+            The page as text, or the path of the file.
 
         Raises:
             NbkitError: a path that cannot be written.
         """
         page = report_page(self)
-        if path is not None:
-            write_whole("to_html", path, page)
-        return page
+        return page if path is None else write_whole("to_html", path, page)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
         words = f"Report of {self.name}: {self.n_parameters:,} parameters; print it for its numbers"

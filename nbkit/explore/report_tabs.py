@@ -114,11 +114,12 @@ def _reach_title(report: Report, layer: int) -> str:
     reach = report.reach
     n_dead, n_units = (sum(getattr(each, name) for each in reach.units) for name in ("n_dead", "n_units"))
     dead = f"{n_dead:,} of {n_units:,} units are dead" if n_dead else "no unit is dead"
+    without = f" ({', '.join(reach.left_out)} left out)" if reach.left_out else ""
     if reach.fraction is None:
-        return f"Too many inputs and outputs to join them all; {dead}"
+        return f"Too many inputs and outputs to join them all; {dead}{without}"
     share = float(reach.fraction[-1])
     joined = "Every input reaches every output" if share == 1 else f"{_percent(share)} of inputs and outputs are joined"
-    return f"{joined}; {dead}"
+    return f"{joined}; {dead}{without}"
 
 
 def _spectra_title(report: Report, layer: int) -> str:
@@ -136,11 +137,11 @@ def _spectra_title(report: Report, layer: int) -> str:
 def _jacobian_title(report: Report, layer: int) -> str:
     logs = report.jacobian.numpy()
     n_points, k = logs.shape
-    middle = 10.0 ** np.median(logs, axis=0)
-    some, n_zero = middle[middle > 0], int((middle == 0).sum())
+    middle = np.median(logs, axis=0)
+    some, n_zero = middle[middle > -np.inf], int((middle == -np.inf).sum())
     if not some.size:
         return "The Jacobian is 0: the output does not depend on the input"
-    span = f"between {_number(some[-1])} and {_number(some[0])}" if some.size > 1 else f"at {_number(some[0])}"
+    span = f"between {_power(some[-1])} and {_power(some[0])}" if some.size > 1 else f"at {_power(some[0])}"
     where = f"At {n_points} points, in the median," if n_points > 1 else "At the one point"
     return f"{where} the Jacobian's values lie {span}" + (f"; {n_zero} of {k} are 0" if n_zero else "")
 
@@ -178,6 +179,11 @@ def _number(value: float) -> str:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     mantissa, power = f"{value:.1e}".split("e")
     return f"{mantissa}·10<sup>{int(power)}</sup>".replace("-", "−")
+
+
+def _power(log10: float) -> str:
+    """10 to a power, which may be below what a float can hold."""
+    return _number(10.0**log10) if abs(log10) < 300 else f"10<sup>{log10:.0f}</sup>".replace("-", "−")
 
 
 def _percent(share: float) -> str:

@@ -49,8 +49,9 @@ def report_panels(part: str, data: Mapping[str, object] | None, *, layer: int = 
     Args:
         part: one of `REPORT_PARTS`, which want: "wires": names, density, n_edges, n_possible, n_dead, mask (n_in, n_out) or
             None; "reach": names, matrix (n_in, n_out) or None, fraction, n_dead, n_units; "spectra": names, values (a
-            vector a layer); "jacobian": log10 (n_points, k), -inf for 0; "growth": names and length (n + 1,), the input first, factor (n,);
-            "removable": what, before, after, lossless. What has no shape here has one entry a layer, or a row.
+            vector a layer); "jacobian": log10 (n_points, k), -inf for 0, which counts in the median; "growth": names and
+            length (n + 1,), the input first, factor (n,); "removable": what, before, after, lossless. What has no shape
+            here has one entry a layer, or a row.
         data: as said.
         layer: the one that is looked at, from 1.
 
@@ -140,11 +141,8 @@ def _spectra(layer: int, *, names, values) -> tuple[ReportPanel, ...]:
 
 def _jacobian(layer: int, *, log10) -> tuple[ReportPanel, ...]:
     logs = as_array("report_figure", "log10", log10, n_axes=2).astype(np.float64)
-    logs = np.where(np.isfinite(logs), logs, np.nan)
+    logs, middle = (np.where(np.isfinite(each), each, np.nan) for each in (logs, np.median(logs, axis=0)))
     index = np.arange(1, logs.shape[1] + 1)
-    some = np.isfinite(logs).any(axis=0)
-    middle = np.full(len(index), np.nan)
-    middle[some] = np.nanmedian(logs[:, some], axis=0)
     shown = np.append(logs[np.isfinite(logs)], [-0.5, 0.5])
     edge, room = 0.02 * len(index) + 0.5, _ROOM * np.ptp(shown)
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ def shown(net: nn.Module, x: object, *, is_half: bool) -> tuple[torch.Tensor, bo
         is_half: whether the network was made single from half precision.
 
     Raises:
-        NbkitError: the network does not take them, or does not give one row, or one number, for each.
+        NbkitError: the network does not take them, gives no tensor, or not one row, or one number, for each.
     """
     given, like = as_tensor(_WHO, "x", x), _like(net)
     if not given.numel() or not given.ndim or given.is_complex() or not given.isfinite().all():
@@ -44,8 +44,12 @@ def shown(net: nn.Module, x: object, *, is_half: bool) -> tuple[torch.Tensor, bo
         except Exception as error:  # the module's own code may raise anything
             reasons.append((str(error).strip() or type(error).__name__).splitlines()[0])
             continue
-        got = f"a tensor of shape {tuple(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
-        reasons.append(f"its output is {got}, not one row an example")
+        if not isinstance(out, torch.Tensor):
+            raise NbkitError(
+                f"{_WHO}: module must return one tensor, got {type(out).__name__}. "
+                f"Wrap it in a module whose forward returns {_tensor_of(out)}."
+            )
+        reasons.append(f"its output is a tensor of shape {tuple(out.shape)}, not one row an example")
     if is_half and any(name in reasons[0] for name in ("Half", "BFloat16")):
         raise NbkitError(
             f"{_WHO}: module must run in single precision, in which halves are measured, got a forward that makes "
@@ -55,6 +59,13 @@ def shown(net: nn.Module, x: object, *, is_half: bool) -> tuple[torch.Tensor, bo
         f"{_WHO}: x must be an example that the module takes, or a batch of them, got shape {tuple(given.shape)}, of "
         f"which it says: {reasons[0]}. Give an input as in training."
     )
+
+
+def _tensor_of(out: object) -> str:
+    """How the first tensor of a result is had, in words."""
+    entries = out.items() if isinstance(out, Mapping) else enumerate(out if isinstance(out, (tuple, list)) else ())
+    keys = [key for key, each in entries if isinstance(each, torch.Tensor)]
+    return f"model(x)[{keys[0]!r}]" if keys else "one tensor"
 
 
 def _random_state(device: torch.device) -> torch.Tensor:

@@ -72,6 +72,8 @@ class ReachReport:
         units: the units behind each layer of weights, in the order of execution.
         n_dead_inputs: inputs that reach no output.
         n_components: connected components of the whole graph.
+        left_out: classes or functions, each once, that join all features without wires of their own; none of these numbers
+            knows of them.
     """
 
     matrix: torch.Tensor | None
@@ -79,6 +81,7 @@ class ReachReport:
     units: tuple[UnitReport, ...]
     n_dead_inputs: int
     n_components: int
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ class Spectrum:
         condition: largest over smallest, inf where the smallest is 0.
         numerical_rank: values above 1e-3 of the largest.
         stable_rank: sum of squares over the largest square.
-        note: what was assumed, or "".
+        note: what was assumed, or "" where nothing was, as of convolutions of few pixels.
     """
 
     name: str

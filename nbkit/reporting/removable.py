@@ -23,6 +23,11 @@ from nbkit.topology.wires import effective_weight
 __all__ = ["dead_units", "is_radial", "low_rank", "own_weights", "radial_axes", "small_weights"]
 
 _SMALL = 1e-3
+_KEEPING_ZERO = frozenset(
+    """relu relu6 leakyrelu elu selu celu silu gelu mish hardswish softsign softshrink hardshrink tanhshrink tanh prelu
+    rrelu identity dropout dropout1d dropout2d dropout3d flatten view reshape maxpool1d maxpool2d maxpool3d
+    adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d adaptivemaxpool1d adaptivemaxpool2d adaptivemaxpool3d""".split()
+)
 _UNEVEN = JOINING | {"pad", "avgpool1d", "avgpool2d", "avgpool3d"}  # as functions, whose options are not looked at
 _COMPUTED = "; what weights are computed from stays"
 
@@ -31,7 +36,8 @@ def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive],
     """Units that reach no output, and in a chain with biases those that no input reaches: they are constants.
 
     Inputs and outputs stay. Constants stay where no bias can take them: in a network with branches, before an edge of
-    zeros around images, where units are paired. So do the parameters from which weights are computed.
+    zeros around images, where units are paired; and, unless they are 0, where a bias serves several layers, each of
+    which would need another. So do the parameters from which weights are computed.
 
     Raises:
         NbkitError: a normalisation, by which a unit is heard that no wire leads on from; dead units, and layers that share
@@ -44,13 +50,15 @@ def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive],
                 f"joins all of them: the {int((~each.heard).sum())} units before it that no wire leads on from count."
             )
     folds = _constants_fold(nodes)
+    needs_zero = folds and _shares_biases(nodes)
+    stays = [~bits for bits in _zeros(nodes)] if needs_zero else [torch.tensor(not folds)] * len(nodes)
     ending, waiting = set(), [len(nodes) - 1]
     while waiting:  # an output stays, whatever elementwise steps and additions stand behind it
         ending.add(place := waiting.pop())
         if not any(nodes[place].into):
             waiting.extend(nodes[place].step.inputs)
     live = [
-        torch.ones_like(each.heard) if place in ending or not place else each.heard & (each.reached | (not folds))
+        torch.ones_like(each.heard) if place in ending or not place else each.heard & (each.reached | stays[place])
         for place, each in enumerate(alive)
     ]
     if _is_shared(subject) and not all(bool(each.all()) for each in live):
@@ -77,6 +85,7 @@ def dead_units(subject: Subject, nodes: Sequence[Wired], alive: Sequence[Alive],
     saved += sum(values.numel() // len(bits) * int((~bits).sum()) for values, bits in kept.items())
     n = subject.n_parameters
     how = "constants move into the next biases" if folds else "units that reach no output; constants stay"
+    how = "units that reach no output or are 0; other constants stay" if needs_zero else how
     how += _COMPUTED if len(stored) < len(subject.layers) else ""
     return Removable("dead units", n, n - saved, threshold == 0, how)
 
@@ -182,6 +191,30 @@ def _constants_fold(nodes: Sequence[Wired]) -> bool:
         and not any(_interleaves(node) for node in nodes)
         and all(getattr(each, "bias", None) is not None for each in linear)
     )
+
+
+def _shares_biases(nodes: Sequence[Wired]) -> bool:
+    """Whether one bias serves several layers, or one layer in several places."""
+    places = [node.step.module.bias.data_ptr() for node in nodes if node.step.kind == "linear"]
+    return len(set(places)) < len(places)
+
+
+def _zeros(nodes: Sequence[Wired]) -> list[torch.Tensor]:
+    """bool (width,) for each step of a chain: the units that are 0, as far as known, and stay so to the next layer."""
+    found = [torch.zeros(nodes[0].width, dtype=torch.bool)]
+    for node in nodes[1:]:
+        some = ~found[-1]
+        for layer in node.into[0]:
+            some = through(layer, some)
+        if node.step.kind == "linear":
+            some = some | (node.step.module.bias != 0).cpu()
+        elif plain_name(node.step.what) not in _KEEPING_ZERO:
+            some = torch.ones_like(some)
+        found.append(~some)
+    for place in range(len(nodes) - 1, 0, -1):
+        if not any(nodes[place].into):
+            found[place - 1] = found[place - 1] & found[place]
+    return found
 
 
 def _interleaves(node: Wired) -> bool:

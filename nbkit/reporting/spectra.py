@@ -28,6 +28,7 @@ _RANK = 1e-3  # of the largest: what numerical_rank counts
 _DEEP = 32  # modules of a chain from which on a product may underflow
 _WIDE = 256  # of wider ones the product that cannot underflow takes many seconds
 _CIRCULAR = "circular padding assumed"
+_EXACT = 512  # numbers in, and numbers out, up to which the matrix itself is decomposed: a tenth of a second at most
 
 
 def layer_spectrum(name: str, module: nn.Module, size: tuple[int, ...]) -> Spectrum:
@@ -92,18 +93,45 @@ def _values(module: nn.Module, size: tuple[int, ...]) -> tuple[torch.Tensor, str
     notes = [] if _has_no_edges(module, reach, own, pads) else [_CIRCULAR]
     if isinstance(module, SkewConv2d):
         return _exponential_values(module, size), ", ".join(notes)
-    if strides == (1, 1):
-        whole = counts if isinstance(module, TRANSPOSED) else size
-        values = conv_singular_values(kernel, whole, dilation=spread)
-    else:
+    is_strided = strides != (1, 1)
+    whole = counts if isinstance(module, TRANSPOSED) else size
+    if is_strided:
         whole = tuple(n * s for n, s in zip(counts, strides, strict=True))
-        values = strided_singular_values(kernel, whole, strides, spread)
         if any(a != b and not is_own for a, b, is_own in zip(whole, size, own, strict=True)):
             notes.append(f"of images of {' x '.join(map(str, whole))}, which the stride divides")
+    n_in, n_out = kernel.shape[1] * math.prod(size), len(kernel) * math.prod(counts)
+    if notes and max(n_in, n_out) <= _EXACT:
+        return singular_values(_matrix(module, kernel, size, counts, strides, spread, pads)), ""
+    values = (
+        strided_singular_values(kernel, whole, strides, spread)
+        if is_strided
+        else conv_singular_values(kernel, whole, dilation=spread)
+    )
+    n_values = min(n_in, n_out)
     if not notes:  # pixels that no tap sees are zeros
-        n_values = min(len(kernel) * math.prod(counts), kernel.shape[1] * math.prod(size))
         values = nn.functional.pad(values, (0, n_values - len(values)))
+    elif len(values) != n_values:
+        notes.append(f"with {len(values):,} values in place of {n_values:,}")
     return values, ", ".join(notes)
+
+
+def _matrix(
+    module: nn.Module,
+    kernel: torch.Tensor,
+    size: tuple[int, int],
+    counts: tuple[int, int],
+    strides: tuple[int, int],
+    spread: tuple[int, int],
+    pads: tuple[int, int],
+) -> torch.Tensor:
+    """(inputs, outputs): what a convolution, or the transpose of a transposed one, makes of each pixel alone."""
+    mode = getattr(module, "padding_mode", module.padding)
+    sides = [side for n in reversed(pads) for side in (n // 2, n - n // 2)]
+    n_in = kernel.shape[1] * math.prod(size)
+    images = torch.eye(n_in, dtype=kernel.dtype, device=kernel.device).view(n_in, kernel.shape[1], *size)
+    images = nn.functional.pad(images, sides, mode="constant" if mode == "zeros" else mode)
+    out = nn.functional.conv2d(images, kernel, stride=strides, dilation=spread)
+    return out[:, :, : counts[0], : counts[1]].flatten(1)
 
 
 def strided_singular_values(

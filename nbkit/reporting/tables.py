@@ -43,8 +43,8 @@ def as_dict(report: Report) -> dict:
     }
 
 
-def as_csv(report: Report, path: str | Path | None) -> str:
-    """One row a layer; the file, where there is one, is replaced when the text is complete.
+def as_csv(report: Report, path: str | Path | None) -> str | Path:
+    """One row a layer, as text; or the path of the file that it is written to, replaced when the text is complete.
 
     Raises:
         NbkitError: a path that cannot be written.
@@ -55,10 +55,7 @@ def as_csv(report: Report, path: str | Path | None) -> str:
     writer.writerows(
         {key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in _rows(report)
     )
-    text = file.getvalue()
-    if path is not None:
-        write_whole("to_csv", path, text)
-    return text
+    return file.getvalue() if path is None else write_whole("to_csv", path, file.getvalue())
 
 
 def as_text(report: Report) -> str:
@@ -119,7 +116,23 @@ def _headline(report: Report) -> list[str]:
     sizes = "with branches" if report.reach is not None else "its wires not followed"
     if report.topology is not None:
         sizes = " -> ".join(map(str, report.topology.sizes))
-    return [f"{report.name}: {report.n_parameters:,} parameters, density {report.density:.4g}, {sizes}"]
+    return [f"{report.name}: {report.n_parameters:,} parameters, {_share(report)}, {sizes}"]
+
+
+def _share(report: Report) -> str:
+    """The density; and the weights, where kernels have several for one wire and not as many are there."""
+    layers = report.layers
+    n_kept, n_weights = (sum(getattr(each, name) for each in layers) for name in ("n_kept", "n_weights"))
+    has_taps = any(each.shape[2:].numel() > 1 for each in _weights(report))
+    if not has_taps or n_kept > n_weights or math.isclose(n_kept / n_weights, report.density, rel_tol=1e-4):
+        return f"density {report.density:.4g}"
+    kept = f"above {report.threshold:g}" if report.threshold else "not 0"
+    pairs = "channels" if all(each.ndim > 2 for each in _weights(report)) else "channels or units"
+    return f"{n_kept:,} of {n_weights:,} weights are {kept}; {report.density:.1%} of the pairs of {pairs} are wired"
+
+
+def _weights(report: Report) -> list[torch.Tensor]:
+    return [module.weight for _, module in report._subject.layers]
 
 
 def _sentences(report: Report) -> list[str]:
@@ -131,9 +144,10 @@ def _sentences(report: Report) -> list[str]:
             if reach.matrix is None
             else f"{float(reach.matrix.double().mean()):.1%} of (input, output) pairs are joined, "
         )
+        without = f" (left out: {', '.join(reach.left_out)}, joining all features)" if reach.left_out else ""
         found.append(
-            f"reach: {share}{sum(unit.n_dead for unit in reach.units)} dead units, {reach.n_dead_inputs} dead inputs, "
-            f"{reach.n_components} component{'s' * (reach.n_components != 1)}"
+            f"reach{without}: {share}{sum(unit.n_dead for unit in reach.units)} dead units, "
+            f"{reach.n_dead_inputs} dead inputs, {reach.n_components} component{'s' * (reach.n_components != 1)}"
         )
     if report.jacobian is not None:
         largest = float(report.jacobian.max())

@@ -135,8 +135,8 @@ class Report:
         """Everything as plain lists, numbers and text, ready for JSON; what is not finite is None."""
         return tables.as_dict(self)
 
-    def to_csv(self, path: str | Path | None = None) -> str:
-        """One row a layer, as text; written to the file too where one is named."""
+    def to_csv(self, path: str | Path | None = None) -> str | Path:
+        """One row a layer, as text; where a file is named, written to it, and its path."""
         return tables.as_csv(self, path)
 
     def __repr__(self) -> str:
@@ -284,7 +284,7 @@ def report(
 
     Raises:
         NbkitError: no module, nothing to measure, recurrent modules, NaN or sparse weights, examples that the module does
-            not take, or of which it does not give one row, or one number, each.
+            not take, or of which it does not give one row, or one number, each; a result that is not one tensor.
 
     Example:
         >>> found = report(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), torch.ones(3))

@@ -84,6 +84,7 @@ def reach_report(nodes: Sequence[Wired], alive: Sequence[Alive]) -> Iterator[tup
         units=tuple(_units(name, alive[place]) for name, place in zip(_names(nodes, linear), linear, strict=True)),
         n_dead_inputs=int((~alive[0].heard).sum()),
         n_components=_n_components(nodes),
+        left_out=tuple(dict.fromkeys(node.step.what for node in nodes if node.step.kind == "mixing")),
     )
 
 

@@ -125,10 +125,29 @@ def test_the_table_has_a_row_a_layer(net, points, show):
 
 def test_csv_of_a_report_comes_back(net, points, tmp_path):
     found = nbkit.report(net, points)
-    text = found.to_csv(tmp_path / "layers.csv")
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "layers.csv").read_text(encoding="utf-8"))))
-    assert list(csv.DictReader(io.StringIO(text))) == rows
+    path = found.to_csv(tmp_path / "layers.csv")
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    assert list(csv.DictReader(io.StringIO(found.to_csv()))) == rows
     assert [int(row["n_edges"]) for row in rows] == [(w != 0).sum() for w in weights(net)]
+
+
+def test_the_jacobians_line_and_sentence_agree_where_the_points_differ_in_rank(show):
+    net = nn.Sequential(nn.Linear(3, 3, bias=False), nn.ReLU(), nn.Linear(3, 3, bias=False))
+    net[0].weight.data, net[2].weight.data = torch.eye(3), torch.diag(torch.tensor([4.0, 2.0, 1.0]))
+    signs = torch.tensor([[-1.0, -1, 1], [1, 1, 1], [1, -1, -1]])  # one value, three, one
+    explorer = show(net, signs)
+    _, title = tab(explorer, "jacobian")
+    line = np.array(explorer.figure.data[3].y)
+    assert "2 of 3 are 0" in title and 10 ** line[0] == pytest.approx(4) and np.isnan(line[1:]).all()
+    assert "values lie at 4;" in title
+
+
+def test_values_below_the_smallest_float_are_not_0(show):
+    net = nn.Sequential(*(module for _ in range(200) for module in (nn.Linear(2, 2, bias=False), nn.Identity())))
+    for module in net[::2]:
+        module.weight.data = torch.diag(torch.tensor([0.1, 0.01]))
+    _, title = tab(show(net, torch.ones(2)), "jacobian")
+    assert title.endswith("values lie between 10<sup>−400</sup> and 1.0·10<sup>−200</sup>")
 
 
 # What is shown while numbers are made
@@ -231,6 +250,7 @@ def test_what_is_not_covered_is_told_in_the_tab_the_status_line_the_table_and_th
     told = html.escape(f"norm: {why}")
     assert told in explorer._panel._status.value and told in explorer._table.value and told in explorer.to_html()
     module = nn.Sequential(nn.TransformerEncoderLayer(6, 2, 8, batch_first=True), nn.Flatten(), nn.Linear(18, 3))
+    assert tab(explorer, "reach")[1].endswith("(LayerNorm left out)")
     data, title = tab(show(module, torch.ones(2, 3, 6)), "reach")
     assert data is None and title.startswith("Reach is not covered: the wires of")
 
@@ -239,8 +259,11 @@ def test_what_is_not_covered_is_told_in_the_tab_the_status_line_the_table_and_th
 
 
 def test_the_page_has_a_tab_a_part_and_plotlys_script_once(net, points, tmp_path):
-    page = nbkit.report(net, points).to_html(tmp_path / "report.html")
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
+    found = nbkit.report(net, points)
+    path = found.to_html(str(tmp_path / "report.html"))
+    assert path == tmp_path / "report.html"  # and not the page, which a cell would print
+    page = path.read_text(encoding="utf-8")
+    assert found.to_html().startswith("<!doctype html>") and len(found.to_html()) == len(page)
     assert page.count('type="radio"') == page.count("<section") == page.count('class="plotly-graph-div"') == 6
     assert page.count("plotly.js v") == 1 and "<script src=" not in page and "<link" not in page
 

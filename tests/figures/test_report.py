@@ -79,7 +79,19 @@ def test_a_spectrum_descends_and_zeros_are_no_points_of_a_log_axis():
 def test_jacobian_lines_are_points_and_the_dark_one_their_median():
     left, right = drawn("jacobian")
     np.testing.assert_array_equal(left["others"].y, [1, 0, np.nan, np.nan, 3, -2, -4, np.nan])
-    assert left["line"].y.tolist() == [2, -1, -4] and len(right["line"].x) == 0
+    np.testing.assert_array_equal(left["line"].y, [2, -1, np.nan])  # of 0 and another value, in the middle 0
+    assert len(right["line"].x) == 0
+
+
+def test_the_median_counts_zeros_and_never_rises():
+    ranks = [3, 11, 6]
+    logs = np.full((3, 64), -np.inf)
+    for row, (rank, top) in zip(logs, zip(ranks, (0, 2, 1))):
+        row[:rank] = top - 0.1 * np.arange(rank)
+    [panel] = report_panels("jacobian", {"log10": logs})
+    middle = panel.line[1]
+    assert np.isfinite(middle).tolist() == [True] * 6 + [False] * 58
+    assert (np.diff(middle[:6]) <= 0).all()
 
 
 def test_growth_ends_where_the_line_has_become_a_point():

@@ -58,6 +58,38 @@ def test_of_a_layer_used_twice_only_what_neither_use_needs_goes():
     assert found.n_after == found.n_before
 
 
+class Shared(nn.Module):
+    """3 -> 3 -> 3 -> 2 of two layers, or of three that share a bias; unit 0 is a constant."""
+
+    def __init__(self, constant: float, *, is_layer: bool = True, act: nn.Module | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 2)
+        self.a.weight.data[0], self.a.bias.data[0] = 0, constant
+        self.again = self.a if is_layer else nn.Linear(3, 3)
+        self.again.bias, self.act = self.a.bias, act or nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(self.act(self.again(self.act(self.a(x)))))
+
+
+@pytest.mark.parametrize("is_layer", [True, False])
+def test_a_bias_that_serves_two_layers_takes_no_constant(is_layer):
+    found = row(Shared(1.0, is_layer=is_layer), "dead units", 3)
+    assert found.n_after == found.n_before
+    assert found.how == "units that reach no output or are 0; other constants stay"
+
+
+def test_a_unit_that_is_0_in_both_uses_of_its_layer_goes_and_the_function_stays():
+    net, x = Shared(0.0), torch.randn(50, 3)
+    (w, b), (v, c) = ((layer.weight, layer.bias) for layer in (net.a, net.b))
+    hidden = torch.relu(torch.relu(x @ w[1:].T + b[1:]) @ w[1:, 1:].T + b[1:])
+    assert torch.allclose(hidden @ v[:, 1:].T + c, net(x), atol=1e-6)
+    found = row(net, "dead units", 3)
+    assert (found.n_before, found.n_after, found.lossless) == (20, w[1:].numel() + 2 + v[:, 1:].numel() + 2, True)
+    assert row(Shared(0.0, act=nn.Sigmoid()), "dead units", 3).n_after == 20  # which makes a half of 0
+
+
 def test_above_a_threshold_dead_units_are_a_loss():
     assert not row(mlp(4, 6, 2), "dead units", 4, threshold=0.3).lossless
 

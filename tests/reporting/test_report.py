@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import html
 import io
 import json
 import math
@@ -254,8 +255,8 @@ def test_the_dictionary_is_json_and_finite():
 def test_the_csv_has_a_row_a_layer_and_its_file_is_whole(tmp_path):
     found = report(mlp(4, 6, 3), torch.randn(2, 4))
     path = tmp_path / "report.csv"
-    text = found.to_csv(path)
-    assert path.read_text() == text == found.to_csv() and list(tmp_path.iterdir()) == [path]
+    text = found.to_csv()
+    assert found.to_csv(str(path)) == path and path.read_text() == text and list(tmp_path.iterdir()) == [path]
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["name"], row["n_in"], row["n_out"], row["density"]) for row in rows] == [
         ("0", "4", "6", "1"),
@@ -271,8 +272,40 @@ def test_the_csv_has_a_row_a_layer_and_its_file_is_whole(tmp_path):
 def test_the_table_reads_as_text_and_as_html():
     found = report(mlp(4, 6, 3), torch.randn(2, 4))
     assert repr(found).startswith("Sequential: 51 parameters, density 1, 4 -> 6 -> 3\n\nname  kind")
-    html = found._repr_html_()
-    assert html.count("<tr>") == 3 and "4 -&gt; 6 -&gt; 3" in html
+    table = found._repr_html_()
+    assert table.count("<tr>") == 3 and "4 -&gt; 6 -&gt; 3" in table
+
+
+def headline(net: nn.Module, *shape: int, **options) -> str:
+    found = report(net, torch.randn(2, *shape), **options)
+    assert found._repr_html_().startswith(f"<p>{html.escape(repr(found).splitlines()[0])}</p>")
+    return repr(found).splitlines()[0].partition("parameters, ")[2]
+
+
+def test_of_kernels_the_headline_tells_the_weights_that_are_left_and_the_wires():
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1))
+    net[2].weight.data.fill_(1)
+    assert headline(net, 2, 6, 6) == "density 1, 2 -> 4 -> 4"
+    net[0].weight.data.zero_()[:, :, 1, 1] = 1
+    assert headline(net, 2, 6, 6) == (
+        "24 of 88 weights are not 0; 100.0% of the pairs of channels are wired, 2 -> 4 -> 4"
+    )
+    net[0].weight.data[:, 0] = 0
+    told = headline(net, 2, 6, 6, threshold=0.5)
+    assert told == "20 of 88 weights are above 0.5; 83.3% of the pairs of channels are wired, 2 -> 4 -> 4"
+    mixed = nn.Sequential(*net, nn.Flatten(), nn.Linear(64, 2))
+    assert "of the pairs of channels or units are wired" in headline(mixed, 2, 6, 6)
+    pointwise = nn.Sequential(nn.Conv2d(2, 4, 1))
+    pointwise[0].weight.data[0] = 0
+    assert headline(pointwise, 2, 6, 6) == "density 0.75, 2 -> 4"
+
+
+def test_reach_tells_in_its_own_line_what_it_leaves_out():
+    net = nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 6), nn.LayerNorm(6), nn.Softmax(1))
+    found = report(net, torch.randn(2, 4))
+    assert found.reach.left_out == ("LayerNorm", "Softmax") == tuple(found.to_dict()["reach"]["left_out"])
+    assert "\nreach (left out: LayerNorm, Softmax, joining all features): 100.0% of" in repr(found)
+    assert "\nreach: 100.0% of" in repr(report(mlp(4, 6, 3), torch.randn(2, 4)))
 
 
 def nan_net() -> nn.Linear:
@@ -309,12 +342,20 @@ def test_what_cannot_be_reported_on_is_refused_in_words(name):
 
 
 def test_several_results_and_what_cannot_be_copied_are_refused():
-    class Pair(Residual):
-        def forward(self, x: torch.Tensor) -> tuple:
-            return x, x
+    class Giving(Residual):
+        def forward(self, x: torch.Tensor) -> object:
+            return self.give(super().forward(x))
 
-    with pytest.raises(NbkitError, match="its output is tuple, not one row an example"):
-        report(Pair(), torch.ones(6))
+    for give, told in (
+        (lambda out: (out, out), "got tuple. Wrap it in a module whose forward returns model(x)[0]."),
+        (lambda out: [3, out], "got list. Wrap it in a module whose forward returns model(x)[1]."),
+        (lambda out: {"logits": out}, "got dict. Wrap it in a module whose forward returns model(x)['logits']."),
+        (lambda out: None, "got NoneType. Wrap it in a module whose forward returns one tensor."),
+    ):
+        net = Giving()
+        net.give = give
+        with pytest.raises(NbkitError, match=f"^report: module must return one tensor, {re.escape(told)}$"):
+            report(net, torch.ones(6))
     net = mlp(4, 3)
     net.source = (number for number in range(3))
     with pytest.raises(NbkitError, match="module must be one that copy.deepcopy copies, got Sequential: .*generator"):

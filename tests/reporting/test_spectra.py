@@ -57,6 +57,23 @@ MAPS = {
     "delta": (lambda: OrthogonalConv2d(delta_orthogonal(6, 4, 3) + 0.1), (6, 5, 5)),
     "eco": (lambda: OrthogonalConv2d(eco((8, 8), 2), dilation="eco", stride=2), (2, 4, 4)),
     "eco, strided": (lambda: OrthogonalConv2d(eco((8, 8), 2), dilation="eco", stride=2, strided="skip"), (8, 4, 4)),
+    "unpadded": (lambda: nn.Conv2d(2, 3, 3), (2, 6, 5)),
+    "zeros": (lambda: nn.Conv2d(2, 3, 3, padding=1, bias=True), (2, 6, 5)),
+    "zeros, even": (lambda: nn.Conv2d(2, 3, (2, 4), padding="same", dilation=2), (2, 6, 7)),
+    "zeros, strided, grouped": (lambda: nn.Conv2d(4, 6, 3, padding=(1, 0), stride=(2, 1), groups=2), (4, 7, 6)),
+    "reflected": (lambda: nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), (2, 6, 5)),
+    "replicated": (lambda: nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="replicate"), (2, 6, 5)),
+    "circular, pads that shrink": (lambda: circular(2, 2, 3, padding=(1, 0)), (2, 6, 6)),
+    "circular, pads that grow": (lambda: circular(2, 2, 3, padding=2), (2, 6, 6)),
+    "circular, pixels left over": (lambda: circular(1, 2, 3, stride=2, padding=1), (1, 7, 6)),
+    "conv1d, unpadded": (lambda: nn.Conv1d(1, 1, 5), (1, 8)),
+    "transposed, overlapping": (
+        lambda: nn.ConvTranspose2d(4, 2, 3, stride=2, padding=1, output_padding=1, groups=2),
+        (4, 3, 4),
+    ),
+    "transposed, dilated": (lambda: nn.ConvTranspose1d(2, 3, 3, dilation=2, output_padding=1), (2, 5)),
+    "delta, zeros": (lambda: OrthogonalConv2d(delta_orthogonal(6, 4, 3) + 0.1, padding="zeros"), (6, 5, 5)),
+    "eco, zeros": (lambda: OrthogonalConv2d(eco((8, 8), 2), dilation="eco", stride=2, padding="zeros"), (2, 4, 4)),
     "skew": (lambda: SkewConv2d(soc(4, 3)), (4, 5, 5)),
     "skew, strided": (lambda: SkewConv2d(soc(8, 3), c_out=5, stride=2), (2, 6, 6)),
 }
@@ -87,21 +104,30 @@ def test_numbers_of_a_spectrum():
 
 def test_what_is_assumed_of_padding_and_stride_is_said():
     net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 3, stride=2))
-    first, second = report(net, torch.randn(1, 1, 7, 7)).spectra
+    first, second = report(net, torch.randn(1, 1, 37, 37)).spectra
     assert first.note == "circular padding assumed"
     zeros = OrthogonalConv2d(eco((8, 8), 2), dilation="eco", stride=2, padding="zeros")
-    assert report(zeros, torch.randn(2, 4, 4)).spectra[0].note == "circular padding assumed"
-    assert second.note == "circular padding assumed, of images of 6 x 6, which the stride divides"
+    assert report(zeros, torch.randn(2, 32, 32)).spectra[0].note == "circular padding assumed"
+    assert second.note == "circular padding assumed, of images of 36 x 36, which the stride divides"
     same = nn.Conv2d(1, 2, 3, stride=2, padding=1)
-    assert report(same, torch.randn(1, 7, 7)).spectra[0].note.endswith("of images of 8 x 8, which the stride divides")
+    assert (
+        report(same, torch.randn(1, 37, 37)).spectra[0].note.endswith("of images of 38 x 38, which the stride divides")
+    )
     odd = circular(1, 2, 3, stride=2, padding=1)
-    assert report(odd, torch.randn(1, 7, 6)).spectra[0].note == "of images of 8 x 6, which the stride divides"
+    assert report(odd, torch.randn(1, 37, 36)).spectra[0].note == "of images of 38 x 36, which the stride divides"
 
 
-@pytest.mark.parametrize("padding", [0, 2, (1, 0)])
-def test_circular_pads_that_change_the_size_are_no_circle(padding):
-    (found,) = report(circular(2, 2, 3, padding=padding), torch.randn(2, 6, 6)).spectra
-    assert found.note == "circular padding assumed"
+@pytest.mark.parametrize(("padding", "n_out"), [(0, 34 * 34), (2, 38 * 38), ((1, 0), 36 * 34)])
+def test_a_circle_with_other_values_than_the_layer_says_so(padding, n_out):
+    (found,) = report(circular(1, 1, 3, padding=padding), torch.randn(1, 36, 36)).spectra
+    more = f", with 1,296 values in place of {n_out:,}" if n_out < 1296 else ""
+    assert found.note == f"circular padding assumed{more}"
+
+
+def test_a_small_layer_has_as_many_values_as_its_map():
+    net = nn.Sequential(nn.Conv1d(1, 1, 5), nn.Flatten(), nn.Linear(4, 2))
+    first, _ = report(net, torch.randn(2, 1, 8)).spectra
+    assert (len(first.singular_values), first.numerical_rank, first.note) == (4, 4, "")
 
 
 def test_the_jacobian_is_that_of_the_whole_at_each_point():

@@ -50,8 +50,8 @@ def report_panels(part: str, data: Mapping[str, object] | None, *, layer: int = 
         part: one of `REPORT_PARTS`, which want: "wires": names, density, n_edges, n_possible, n_dead, mask (n_in, n_out) or
             None; "reach": names, matrix (n_in, n_out) or None, fraction, n_dead, n_units; "spectra": names, values (a
             vector a layer); "jacobian": log10 (n_points, k), -inf for 0, which counts in the median; "growth": names and
-            length (n + 1,), the input first, factor (n,); "removable": what, before, after, lossless. What has no shape
-            here has one entry a layer, or a row.
+            length (n + 1,), the input first, factor (n,); "removable": what, before, after, lossless. What has no
+            shape here has one entry a layer, or a row.
         data: as said.
         layer: the one that is looked at, from 1.
 

@@ -26,7 +26,8 @@ _SMALL = 1e-3
 _KEEPING_ZERO = frozenset(
     """relu relu6 leakyrelu elu selu celu silu gelu mish hardswish softsign softshrink hardshrink tanhshrink tanh prelu
     rrelu identity dropout dropout1d dropout2d dropout3d flatten view reshape maxpool1d maxpool2d maxpool3d
-    adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d adaptivemaxpool1d adaptivemaxpool2d adaptivemaxpool3d""".split()
+    adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d adaptivemaxpool1d adaptivemaxpool2d
+    adaptivemaxpool3d""".split()
 )
 _UNEVEN = JOINING | {"pad", "avgpool1d", "avgpool2d", "avgpool3d"}  # as functions, whose options are not looked at
 _COMPUTED = "; what weights are computed from stays"

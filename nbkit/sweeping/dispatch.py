@@ -8,19 +8,20 @@ import json
 import queue
 import time
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 
 from nbkit.errors import NbkitError, show
 from nbkit.sweeping.cells import to_json
-from nbkit.sweeping.workers import evaluate, told
+from nbkit.sweeping.cluster import ClusterPool
+from nbkit.sweeping.failures import told
+from nbkit.sweeping.workers import evaluate
 
 __all__ = ["computed"]
 
 _AWAY_S = 0.05  # a task is about as long where cells are shorter: fetching a result costs a hundredth of it
 _MOST_CELLS = 100  # in a task
-_DEATHS = 2  # of workers alone with a cell, after which it is a failure
 _UNTOLD = 32  # workers of an executor that does not tell
 _COUNT_S = 1.0  # between two looks at how many workers a cluster has by now
 
@@ -37,10 +38,10 @@ def computed(
     """
     away: dict[Future, Task] = {}
     ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-    bench, run, most = _Bench(left), uuid.uuid4().hex, _places(pool)
+    bench, run, most = _Bench(left, isinstance(pool, ClusterPool)), uuid.uuid4().hex, _places(pool)
     try:
         for ticket in itertools.count():
-            if len(away) < next(most) and (task := bench.next_task()):
+            if len(away) < next(most) and (task := bench.next_task(not away)):
                 future = _submitted(who, pool, function, task, (run, ticket))
                 away[future] = task
                 future.add_done_callback(ended.put)
@@ -55,28 +56,43 @@ def computed(
 
 
 class _Bench:
-    """The cells that wait, and how many of them make a task."""
+    """The cells that wait, and how many of them make a task.
 
-    def __init__(self, left: Iterator[tuple[int, dict]]) -> None:
-        self._left, self._again, self._size = left, deque(), 1
-        self._deaths: Counter[int] = Counter()
+    A task that dies is one more chance for its cells, each by itself. Where tasks share their workers, as on a cluster,
+    any of these may have died of another one, so that their last chance is at the very end, one at a time.
+    """
 
-    def next_task(self) -> Task:
-        return self._again.popleft() if self._again else list(itertools.islice(self._left, self._size))
+    def __init__(self, left: Iterator[tuple[int, dict]], is_shared: bool) -> None:
+        self._left, self._is_shared, self._size = left, is_shared, 1
+        self._again: deque[Task] = deque()
+        self._alone: deque[Task] = deque()
+        self._on_last_chance: set[int] = set()
+
+    def next_task(self, is_idle: bool) -> Task:
+        """The next one; none where the executor must be idle first, or nothing waits."""
+        if self._again:
+            return self._again.popleft()
+        task = list(itertools.islice(self._left, self._size))
+        return self._alone.popleft() if not task and is_idle and self._alone else task
 
     def take_back(self, task: Task, texts: list[str], death: str | None) -> tuple[Task, list[str]]:
-        """The finished cells of a task; the others wait again, each by itself when their worker has died."""
-        if texts:
-            mean = sum(json.loads(text)["seconds"] for text in texts) / len(texts)
-            self._size = max(1, min(_MOST_CELLS, int(_AWAY_S / (mean + _AWAY_S / _MOST_CELLS))))
-        elif len(task) == 1:
-            place = task[0][0]
-            self._deaths[place] += 1
-            if self._deaths[place] == _DEATHS:
-                texts = [to_json({"seconds": None, "error": death})]
-        rest, step = task[len(texts) :], 1 if death else self._size
-        self._again.extend(rest[first : first + step] for first in range(0, len(rest), step))
+        """The finished cells of a task; the others wait again."""
+        if death:
+            return self._take_back_dead(task, death)
+        mean = sum(json.loads(text)["seconds"] for text in texts) / len(texts)
+        self._size = max(1, min(_MOST_CELLS, int(_AWAY_S / (mean + _AWAY_S / _MOST_CELLS))))
+        rest = task[len(texts) :]
+        self._again.extend(rest[first : first + self._size] for first in range(0, len(rest), self._size))
         return task[: len(texts)], texts
+
+    def _take_back_dead(self, task: Task, death: str) -> tuple[Task, list[str]]:
+        places = {place for place, _ in task}
+        if places <= self._on_last_chance:
+            return task, [to_json({"seconds": None, "error": death})]
+        if self._is_shared or len(task) == 1:
+            self._on_last_chance |= places
+        (self._alone if self._is_shared else self._again).extend([cell] for cell in task)
+        return [], []
 
 
 def _places(pool: Executor) -> Iterator[int]:

@@ -16,7 +16,7 @@ from nbkit.sweeping.cells import Cells, from_json, key_of
 from nbkit.sweeping.dispatch import computed
 from nbkit.sweeping.stores import Store
 from nbkit.sweeping.table import Sweep
-from nbkit.sweeping.workers import LocalPool, workers
+from nbkit.sweeping.workers import LocalPool, check_is_guarded, workers
 
 __all__ = ["stream_sweep", "sweep"]
 
@@ -37,8 +37,12 @@ def sweep(
     """The function on every cell of a grid, each once: what the store has already is not computed again.
 
     A cell that is finished is one line in the store, whatever happens afterwards: Ctrl-C, a kill, a full disk, a worker
-    that dies. A cell whose function raises is finished too; its row tells the error, and the others go on. A cell
-    whose worker dies is tried again, and is a failure when it has killed two.
+    that dies. A cell whose function raises is finished too; its row tells the error and where it was raised, and the
+    others go on. A cell whose worker dies is tried again, and is a failure when it has killed two. Dask itself tries it
+    on four workers (`distributed.scheduler.allowed-failures`), which may have died of another cell there: it is then
+    tried once more at the end, with no other cell beside it, and is a failure when that has killed four as well.
+
+    In a script, call it under `if __name__ == '__main__':`, because the processes of this machine import the script.
 
     Args:
         function: takes a cell's values by name and returns a number or a flat dictionary of numbers and texts. The store
@@ -48,7 +52,8 @@ def sweep(
         store: path of the file of finished cells (JSON lines), of this function and version alone.
         seeds: n for the seeds 0..n-1, or a list; every cell is computed with each, as its argument `seed`.
         executor: None for processes of this machine, one a core, with one torch thread each; any
-            `concurrent.futures.Executor`; or the address of a dask scheduler such as "tcp://host:8786".
+            `concurrent.futures.Executor`; or the address of a dask scheduler such as "tcp://host:8786", or a cluster
+            that has one, such as dask's LocalCluster.
         version: raise it when the function's results change; its store must then be another one.
         retry: compute stored failures again.
         progress: show a bar with the time left.
@@ -129,6 +134,7 @@ class _Job:
         self.store = Store(who, store, name, check_integer(who, "version", version, at_least=0))
         _check_arguments(who, function, self.cells.names)
         if executor is None or isinstance(executor, LocalPool):
+            check_is_guarded(who)
             _check_importable(who, function)
 
     def stream(self) -> Iterator[tuple[int, dict, bool]]:

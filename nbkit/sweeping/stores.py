@@ -53,6 +53,8 @@ class Store:
                 )
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b", buffering=0)
+        except NbkitError:
+            raise
         except (OSError, ValueError, RuntimeError) as error:  # also letters that no path has, and no home
             why = getattr(error, "strerror", None) or error
             raise NbkitError(

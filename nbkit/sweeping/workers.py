@@ -20,14 +20,20 @@ from urllib.parse import urlsplit
 
 from nbkit.errors import NbkitError, check_integer, show
 from nbkit.sweeping.cells import RESERVED, SCALARS, plain, to_json
+from nbkit.sweeping.cluster import ClusterPool, is_dasks
+from nbkit.sweeping.failures import told, where
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["LocalPool", "evaluate", "local_cluster", "told", "workers"]
+__all__ = ["LocalPool", "check_is_guarded", "evaluate", "local_cluster", "workers"]
 
 _PATIENCE_S = 2.0  # for a scheduler to take a call, and as long to answer: within five seconds the reader knows
+_REPLACED_S = 10.0  # for a worker that has died to be replaced
 _LOOK_S = 1.0  # between two looks at whether a process that computes is alive
+_GUARD = (
+    "In a script, call it under `if __name__ == '__main__':`, because the processes of this machine import the script."
+)
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -41,7 +47,7 @@ def evaluate(function: Callable[..., object], cells: list[dict], seconds: float,
         _ticket: differs from call to call, because dask computes equal calls once.
 
     Returns:
-        One text a cell: its seconds and its result, or its seconds and its error.
+        One text a cell: its seconds and its result, or its seconds and its error with the line that raised it.
     """
     texts, begin = [], time.perf_counter()
     for cell in cells:
@@ -53,18 +59,11 @@ def evaluate(function: Callable[..., object], cells: list[dict], seconds: float,
         except KeyboardInterrupt:  # of whoever computes, not of the cell
             raise
         except BaseException as error:
-            texts.append(to_json({"seconds": round(time.perf_counter() - start, 6), "error": told(error)}))
+            failure = {"seconds": round(time.perf_counter() - start, 6), "error": told(error) + where(error)}
+            texts.append(to_json(failure))
         if time.perf_counter() - begin > seconds:
             break
     return texts
-
-
-def told(error: BaseException) -> str:
-    """Its type and what it says, if it can say it."""
-    try:
-        return f"{type(error).__name__}: {error}".removesuffix(": ")
-    except Exception:
-        return type(error).__name__
 
 
 def _flat(found: object, cell: dict) -> dict:
@@ -122,10 +121,7 @@ class LocalPool(ThreadPoolExecutor):
         try:
             pipe.recv()
         except (EOFError, OSError):
-            raise NbkitError(
-                "executor's processes must start, but end before they begin. In a script call sweep under "
-                "`if __name__ == '__main__':`, because each of them imports the script."
-            ) from None
+            raise NbkitError(f"executor's processes must start, but end before they begin. {_GUARD}") from None
         return process, pipe
 
     def __exit__(self, *_: object) -> None:
@@ -136,6 +132,16 @@ class LocalPool(ThreadPoolExecutor):
         for process in self._processes:
             process.kill()
             process.join()
+
+
+def check_is_guarded(who: str) -> None:
+    """Refuse a call that a script makes while a new process imports it: the process that started it makes the same.
+
+    Raises:
+        NbkitError: such a call.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise NbkitError(f"{who}: the call must be made once, got it from a process that imports the script. {_GUARD}")
 
 
 def _serve(pipe: Connection) -> None:
@@ -163,18 +169,19 @@ def workers(who: str, executor: object, n_cells: int) -> Iterator[Executor]:
     Raises:
         NbkitError: no executor, a scheduler that does not answer, dask that is not installed.
     """
+    executor = getattr(executor, "scheduler_address", executor)  # of a dask cluster
     if isinstance(executor, Executor):
-        yield executor
+        yield ClusterPool(executor) if is_dasks(executor) else executor
     elif isinstance(executor, str):
         with _client(who, executor) as client:
-            yield client.get_executor()
+            yield ClusterPool(client.get_executor())
     elif executor is None:
         with LocalPool(max(1, min(_n_cores(), n_cells))) as pool:
             yield pool
     else:
         raise NbkitError(
             f"{who}: executor must be None, an Executor or a scheduler's address, got {show(executor)}. "
-            "Of a dask Client use client.get_executor()."
+            "Of a dask Client use client.get_executor(), of a cluster its scheduler_address."
         )
 
 
@@ -250,3 +257,5 @@ def local_cluster(n_workers: int = 2) -> Iterator[Executor]:
     options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.ERROR}
     with LocalCluster(n_workers=n_workers, **options) as cluster, Client(cluster, set_as_default=False) as client:
         yield client.get_executor()
+        with contextlib.suppress(TimeoutError):  # dask cannot close a cluster that is replacing a worker
+            client.wait_for_workers(n_workers, timeout=_REPLACED_S)

@@ -1,13 +1,18 @@
 """A real dask cluster: a scheduler and two worker processes, of which one is killed in the middle."""
 
+import itertools
 import json
 import os
 import signal
 import socket
+import time
+from types import SimpleNamespace
 
+import dask
+import numpy as np
 import pytest
 import toy_cells
-from distributed import Client, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster
 
 from nbkit.errors import NbkitError
 from nbkit.sweeping import local_cluster, stream_sweep, sweep, workers
@@ -15,8 +20,12 @@ from nbkit.sweeping import local_cluster, stream_sweep, sweep, workers
 
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
+    options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    patience = {"distributed.comm.timeouts.connect": "10s"}  # 30 by itself, for a worker that was killed a moment ago
+    with dask.config.set(patience), LocalCluster(n_workers=2, **options) as cluster:
         yield cluster
+        with Client(cluster, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)  # dask cannot close a cluster that is replacing a worker
 
 
 @pytest.fixture
@@ -101,6 +110,66 @@ def test_a_cluster_has_workers(n_workers):
     with pytest.raises(NbkitError, match="local_cluster: n_workers must be an integer of at least 1"):
         with local_cluster(n_workers):
             pass
+
+
+def test_a_result_that_is_lost_as_it_arrives_is_a_result(store, executor, monkeypatch):
+    gather = executor._client._gather
+
+    async def losing(futures, *arguments, **options):
+        found = await gather(futures, *arguments, **options)
+        for future in np.atleast_1d(futures):
+            future._state.lose()  # what the client does when it hears that the worker has died
+        return found
+
+    monkeypatch.setattr(executor._client, "_gather", losing)
+    done = swept(toy_cells.root, {"x": [4, 9]}, store, executor)
+    assert done.column("value").tolist() == [2, 3] and done.failures == []
+
+
+@pytest.mark.timeout(60)  # dask's own executor never ends such a future
+def test_a_task_whose_workers_die_while_its_result_is_fetched_is_computed_again(store, executor, monkeypatch):
+    gather, times = executor._client._gather, itertools.count()
+
+    async def fetching(*arguments, **options):
+        if next(times) < 2:
+            raise KilledWorker("evaluate", SimpleNamespace(address="tcp://a:1"), 3)
+        return await gather(*arguments, **options)
+
+    monkeypatch.setattr(executor._client, "_gather", fetching)
+    assert swept(toy_cells.root, {"x": [4, 9, 16]}, store, executor).column("value").tolist() == [2, 3, 4]
+
+
+@pytest.mark.timeout(60)
+def test_a_client_that_is_closed_in_the_middle_is_named(store, cluster):
+    with Client(cluster, set_as_default=False) as client:
+        stream = stream_sweep(toy_cells.where, {"i": range(100)}, store=store, executor=client.get_executor())
+        next(stream)
+        client.close()
+        with pytest.raises(NbkitError, match="stream_sweep: executor must work until the end, got 'the client is"):
+            list(stream)
+
+
+def test_an_executor_that_was_shut_down_is_named(store, executor):
+    executor.shutdown()
+    with pytest.raises(NbkitError, match="sweep: executor must work until the end, got 'cannot schedule new futures"):
+        swept(toy_cells.root, {"x": [4]}, store, executor)
+
+
+def test_a_stream_that_is_closed_cancels_what_is_on_the_cluster(store, cluster, executor):
+    stream = stream_sweep(toy_cells.where, {"i": range(100)}, store=store, executor=executor)
+    next(stream)
+    stream.close()
+    deadline = time.monotonic() + 30
+    while cluster.scheduler.tasks:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_cell_that_kills_its_workers_is_a_failure_and_the_others_are_not(store, cluster):
+    done = swept(toy_cells.deadly, {"i": range(6)}, store, cluster)  # of a cluster the scheduler's address is taken
+    assert [row["i"] for row in done.failures] == [3] and done[3]["seconds"] is None
+    assert done[3]["error"].startswith("KilledWorker: Attempted to run task")
+    assert [row["value"] for row in done if row["error"] is None] == [0, 1, 2, 4, 5]
 
 
 # The last one, because a busy machine may take minutes to replace the worker.

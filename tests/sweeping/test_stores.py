@@ -104,8 +104,9 @@ def test_a_store_is_a_path(path):
 
 
 def test_a_folder_is_no_store(tmp_path):
-    with pytest.raises(NbkitError, match="sweep: store must be a file, got"):
+    with pytest.raises(NbkitError) as caught:
         opened(tmp_path).__enter__()
+    assert str(caught.value) == f"sweep: store must be a file, got '{tmp_path}'. Write it as 'sweep.jsonl'."
 
 
 def test_a_place_that_cannot_be_written_to_is_named(store):

@@ -28,6 +28,11 @@ def counted(i, log):
     return i**2
 
 
+def slow(i):
+    time.sleep(0.001)
+    return i
+
+
 def where(i):
     time.sleep(0.05)
     return {"pid": os.getpid()}

@@ -71,11 +71,12 @@ def test_a_worker_that_dies_is_seen_though_a_child_of_its_own_lives(store, tmp_p
 
 
 def test_a_stream_that_is_closed_leaves_no_process(store):
+    others = set(active_children())  # a cluster of another test may still be closing
     stream = stream_sweep(toy_cells.where, {"i": range(100)}, store=store)
     next(stream)
-    assert active_children()
+    assert set(active_children()) - others
     stream.close()
-    assert active_children() == []
+    assert not set(active_children()) - others
 
 
 def test_a_function_that_another_process_cannot_import_is_refused(store):

@@ -30,9 +30,9 @@ def measure_growth(configuration: Configuration) -> Iterator[Measured]:
     activations the length if all weights were orthogonal. A trained network is one, and the lines through it are many.
 
     Numbers: `factor` of a layer, exp of the mean log-length over the depth; `rms` and `theory`, the same of the root mean
-    square as it is and must be; `spread` the standard deviation of the log-length at the end of lines that have one, `spread_error` its
-    standard error by the bootstrap; `nets`; `shrunk` how many lines are a point at the end; of weight decay also `born`, and
-    `factor at ...` and `sigma_w at ...` for each lambda.
+    square as it is and must be; `spread` the standard deviation of the log-length at the end of lines that have one,
+    `spread_error` its standard error by the bootstrap; `nets`; `shrunk` how many lines are a point at the end; of weight
+    decay also `born`, and `factor at ...` and `sigma_w at ...` for each lambda.
     """
     own, depths = configuration, np.arange(configuration.depth + 1.0)
     yield from prepared("growth", own, depths, _rms_growth(own))

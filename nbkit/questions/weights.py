@@ -58,9 +58,9 @@ def measure_jacobian(configuration: Configuration) -> Iterator[Measured]:
     What no network has (exact zeros) is NaN. Theory is exact: for looks-linear weights, and for orthogonal ones between
     linear or activations.
 
-    Numbers: `mean` of log10 of the values that are not 0 and its standard error `mean_error`, `spread` their standard
-    deviation within a network and `spread_error`, `largest`, all means over networks; `zeros` the share of exact zeros or of
-    less than 1e-3 of the largest; `dead` of the `units` inside, `joined` the share of pairs that the wires join; `nets`.
+    Numbers: `mean` of log10 of the values that are not 0, `spread` their standard deviation within a network, `largest`,
+    all means over networks; `zeros` the share of exact zeros or of less than 1e-3 of the largest; `dead` of the `units`
+    inside, `joined` the share of pairs that the wires join; `nets`. Samples: `mean` and `spread` of each network.
     """
     own = configuration
     n = own.width // 2 if own.weights == "looks-linear" else own.width
@@ -92,14 +92,12 @@ def _spectra_so_far(own: Configuration, index: np.ndarray, rows: np.ndarray, the
     alive = [row[np.isfinite(row)] for row in rows]
     every = np.array([(row.mean(), row.std(), row[0]) if len(row) else (np.nan,) * 3 for row in alive])
     facts = every[~np.isnan(every[:, 0])] if any(map(len, alive)) else every[:1]
-    mean, error = facts.mean(axis=0), facts.std(axis=0) / math.sqrt(max(1, len(facts) - 1))
+    mean, spread, largest = facts.mean(axis=0)
     lost = np.mean([(~(row > row[0] + math.log10(_ZERO))).mean() for row in rows])
     numbers = {
-        "mean": mean[0],
-        "mean_error": error[0],
-        "spread": mean[1],
-        "spread_error": error[1],
-        "largest": mean[2],
+        "mean": mean,
+        "spread": spread,
+        "largest": largest,
         "zeros": lost,
         "nets": len(rows),
     }

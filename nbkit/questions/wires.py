@@ -84,11 +84,11 @@ def measure_wires(configuration: Configuration) -> Iterator[Measured]:
     what is left is neither density nor degrees.
 
     Numbers: `share` second over first singular value and `second` the second itself, means over layers, `bound` the
-    largest second that a Ramanujan graph of the mean `degree` has, 2 sqrt(d - 1); `cascade` second over first of the path counts of all layers together;
-    `components` with a wire and `dead` nodes without one, means over layers; `blocks` the share of layers that fall into
-    more parts than any mask of the second null; `null` and `null_degrees` the mean share of
-    the two nulls, `null_spread` the first one's standard deviation over layers; `outliers` how many singular values of a layer beside the first stand clear of the second null, the mean
-    over layers; `density`.
+    largest second that a Ramanujan graph of the mean `degree` has, 2 sqrt(d - 1); `cascade` second over first of the path
+    counts of all layers together; `components` with a wire and `dead` nodes without one, means over layers; `blocks` the
+    share of layers that fall into more parts than any mask of the second null; `null` and `null_degrees` the mean share of
+    the two nulls; `outliers` how many singular values of a layer beside the first stand clear of the second null, the
+    mean over layers; `density`.
     """
     own, measure, index = configuration, "wires' spectrum", np.arange(1.0, configuration.width + 1)
     yield from prepared(measure, own, index)
@@ -120,7 +120,6 @@ def measure_wires(configuration: Configuration) -> Iterator[Measured]:
     names = ("components", "dead", "blocks", "second", "null", "null_degrees", "outliers")
     numbers = dict(zip(names, np.mean(facts, axis=0).tolist(), strict=True))
     numbers |= {"share": float(curve[1]), "bound": bound, "degree": degree, "density": topology.density}
-    numbers["null_spread"] = float(np.std([fact[names.index("null")] for fact in facts]))
     numbers["cascade"] = float(cascade[1] / cascade[0]) if cascade[0] else math.nan
     yield Measured(measure, own, index, curve, *ends, theory=line, numbers=numbers)
 

@@ -16,19 +16,13 @@ from nbkit.reporting.parts import Removable
 from nbkit.reporting.subject import Subject
 from nbkit.reporting.wiring import Alive, through
 from nbkit.topology.modules import Wired
-from nbkit.topology.operations import JOINING, plain_name
+from nbkit.topology.operations import JOINING, KEEPING_ZERO, plain_name
 from nbkit.topology.steps import TRANSPOSED, Step
 from nbkit.topology.wires import effective_weight
 
 __all__ = ["dead_units", "is_radial", "low_rank", "own_weights", "radial_axes", "small_weights"]
 
 _SMALL = 1e-3
-_KEEPING_ZERO = frozenset(
-    """relu relu6 leakyrelu elu selu celu silu gelu mish hardswish softsign softshrink hardshrink tanhshrink tanh prelu
-    rrelu identity dropout dropout1d dropout2d dropout3d flatten view reshape maxpool1d maxpool2d maxpool3d
-    adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d adaptivemaxpool1d adaptivemaxpool2d
-    adaptivemaxpool3d""".split()
-)
 _UNEVEN = JOINING | {"pad", "avgpool1d", "avgpool2d", "avgpool3d"}  # as functions, whose options are not looked at
 _COMPUTED = "; what weights are computed from stays"
 
@@ -209,7 +203,7 @@ def _zeros(nodes: Sequence[Wired]) -> list[torch.Tensor]:
             some = through(layer, some)
         if node.step.kind == "linear":
             some = some | (node.step.module.bias != 0).cpu()
-        elif plain_name(node.step.what) not in _KEEPING_ZERO:
+        elif plain_name(node.step.what) not in KEEPING_ZERO:
             some = torch.ones_like(some)
         found.append(~some)
     for place in range(len(nodes) - 1, 0, -1):

@@ -11,6 +11,7 @@ __all__ = [
     "ASKING",
     "CONCATENATING",
     "JOINING",
+    "KEEPING_ZERO",
     "MAPS",
     "MULTIPLYING",
     "REDUCING",
@@ -44,6 +45,12 @@ CONCATENATING = frozenset("cat concat concatenate".split())
 _MIXING = frozenset(
     """softmax softmin logsoftmax softmax2d layernorm groupnorm rmsnorm normalize localresponsenorm crossmaplrn2d
     radialactivation""".split()
+)
+KEEPING_ZERO = frozenset(  # elementwise and passing ones that make 0 of 0, in eval mode
+    """relu relu6 leakyrelu elu selu celu silu gelu mish hardswish softsign softshrink hardshrink tanhshrink tanh prelu
+    rrelu identity dropout dropout1d dropout2d dropout3d flatten view reshape maxpool1d maxpool2d maxpool3d
+    adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d adaptivemaxpool1d adaptivemaxpool2d
+    adaptivemaxpool3d""".split()
 )
 _CLASSES = {
     name.lower(): getattr(nn, name) for name in (*nn.modules.activation.__all__, "MaxPool1d", "MaxPool2d", "MaxPool3d")

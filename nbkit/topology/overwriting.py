@@ -10,7 +10,7 @@ from torch import fx, nn
 from nbkit.errors import NbkitError
 from nbkit.topology.operations import ASKING, kind_of, plain_name
 
-__all__ = ["InPlace", "Value"]
+__all__ = ["InPlace", "Value", "is_asking"]
 
 _ASSIGNING = "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow"  # h += 1
 _HARMLESS = frozenset({"requires_grad_", "detach_"})  # they overwrite nothing
@@ -68,7 +68,7 @@ class InPlace:
             self.shared[each] = together
 
     def _later(self, node: fx.Node, read: fx.Node) -> list[fx.Node]:
-        return [user for user in read.users if self.order[user] > self.order[node] and not _is_asking(user)]
+        return [user for user in read.users if self.order[user] > self.order[node] and not is_asking(user)]
 
 
 def _overwritten(node: fx.Node, module: nn.Module | None) -> fx.Node | None:
@@ -103,13 +103,13 @@ def _may_share(node: fx.Node, module: nn.Module | None) -> bool:
     kind = kind_of(name)
     if kind == "unsupported":
         return module is None
-    return kind == "reshaping" or plain_name(name) in _SHARING
+    return kind in ("reshaping", "flattening") or plain_name(name) in _SHARING
 
 
-def _is_asking(node: fx.Node) -> bool:
-    if plain_name(_name_of(node)) == "getattr":
-        return node.args[1] in ("shape", "ndim", "dtype", "device")
-    return plain_name(_name_of(node)) in ASKING
+def is_asking(node: fx.Node) -> bool:
+    """Whether a node asks for a shape or the like, which carries no values."""
+    plain = plain_name(_name_of(node))
+    return plain in ASKING and (plain != "getattr" or node.args[1] in ("shape", "ndim", "dtype", "device"))
 
 
 def _name_of(node: fx.Node) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 import torch
 from torch import fx, nn
 
 from nbkit.topology.layer import Layer
 from nbkit.topology.operations import (
-    ASKING,
     CONCATENATING,
     JOINING,
     MAPS,
@@ -20,7 +20,7 @@ from nbkit.topology.operations import (
     sizes_of,
     stand_in,
 )
-from nbkit.topology.overwriting import InPlace
+from nbkit.topology.overwriting import InPlace, is_asking
 
 __all__ = ["CONVOLUTIONS", "TRANSPOSED", "Reader", "Step", "is_linear", "takes_images"]
 
@@ -95,7 +95,7 @@ class Reader:
         for node in nodes:
             self.values[node] = self._value(node)
             if isinstance(self.values[node], _Position):
-                memory.follow(node, _attribute(self.root, node.target) if node.op == "call_module" else None)
+                memory.follow(node, attrgetter(node.target)(self.root) if node.op == "call_module" else None)
         self.is_rewritten = memory.is_rewritten
         last = self.values.get(output.args[0]) if isinstance(output.args[0], fx.Node) else None
         return last.step if isinstance(last, _Position) else None
@@ -104,7 +104,7 @@ class Reader:
         if node.op == "placeholder":
             return self._add("input", "input", "input", ())
         if node.op == "get_attr":
-            return _attribute(self.root, node.target)
+            return attrgetter(node.target)(self.root)
         given = [self.values[each] for each in node.all_input_nodes]
         positions = tuple(each.step for each in given if isinstance(each, _Position))
         if not positions:
@@ -129,13 +129,13 @@ class Reader:
         args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda each: self.values[each])
         with torch.no_grad():
             if node.op == "call_module":
-                return _attribute(self.root, node.target)(*args, **kwargs)
+                return attrgetter(node.target)(self.root)(*args, **kwargs)
             if node.op == "call_method":
                 return getattr(args[0], node.target)(*args[1:], **kwargs)
             return node.target(*args, **kwargs)
 
     def _module(self, path: str, positions: tuple[int, ...]) -> _Position:
-        module = _attribute(self.root, path)
+        module = attrgetter(path)(self.root)
         name = path.removeprefix("held").removeprefix(".") or type(module).__name__
         what = type(module).__name__.removeprefix("Parametrized")
         if len(positions) > 1:
@@ -151,7 +151,7 @@ class Reader:
         plain = plain_name(name)
         if plain in MULTIPLYING and node.args == 2 * node.args[:1]:
             name = plain = "square"
-        if plain in ASKING and (plain != "getattr" or node.args[1] in ("shape", "ndim", "dtype", "device")):
+        if is_asking(node):
             return _Shape()
         if plain in CONCATENATING:
             dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", node.kwargs.get("axis", 0))
@@ -223,9 +223,3 @@ def _is_over_pixels(node: fx.Node) -> bool:
 @dataclass(frozen=True)
 class _Position:
     step: int
-
-
-def _attribute(root: nn.Module, path: str) -> object:
-    for name in path.split("."):
-        root = getattr(root, name)
-    return root

@@ -8,6 +8,7 @@ from torch import nn
 
 from nbkit.nets import MaxMin, RadialNet, SparseLinear, SparseSequential
 from nbkit.reporting import Removable, report
+from nbkit.topology.operations import KEEPING_ZERO
 from tests.reporting.networks import Residual, mlp, sparse_mlp
 
 
@@ -118,6 +119,20 @@ def test_constants_stay_where_they_cannot_move(net):
     assert found.how == "units that reach no output; constants stay"
     if len(shape) == 3:
         assert found.n_before - found.n_after == 6 * 9 + 1 + 4 * 9
+
+
+NAMED = {name.lower(): getattr(nn, name) for name in dir(nn) if name[0].isupper()}
+
+
+@pytest.mark.parametrize("name", sorted(KEEPING_ZERO & NAMED.keys()))
+def test_what_is_said_to_keep_0_makes_0_of_0(name):
+    options = {"maxpool": (2,), "adaptive": (1,)}
+    given = next((each for begin, each in options.items() if name.startswith(begin)), ())
+    assert not NAMED[name](*given).eval()(torch.zeros(1, *[4] * int(name[-2] if name[-1] == "d" else 1), 4)).any()
+
+
+def test_names_that_keep_0_are_those_of_modules_or_of_reshapings():
+    assert KEEPING_ZERO - NAMED.keys() == {"view", "reshape"}
 
 
 def pairing() -> nn.Sequential:

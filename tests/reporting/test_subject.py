@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -182,10 +183,28 @@ class OnItsInput(Pair):
 
 
 class View(Pair):
+    """Overwrites what it has just named otherwise: a slice, a reshaping method, or a module."""
+
+    def __init__(self, view: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.view = view
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.first(x)
-        h[:, :2].relu_()
+        self.view(h).relu_()
         return self.last(h)
+
+
+VIEWS = {
+    "slice": lambda h: h[:, :2],
+    "view": lambda h: h.view(-1, h.shape[1]),
+    "reshape": lambda h: h.reshape(-1, h.shape[1]),
+    "flatten": lambda h: torch.flatten(h, 1),
+    "squeeze": lambda h: h.squeeze(-1),
+    "unsqueeze": lambda h: h.unsqueeze(1),
+    "a module": nn.Flatten(),
+    "the same": nn.Identity(),
+}
 
 
 def unclear(found: Report) -> set[str]:
@@ -231,8 +250,9 @@ def test_a_branch_that_is_added_in_place_is_heard(make):
     assert found.reach.matrix.all()
 
 
-def test_what_is_overwritten_through_a_view_costs_the_wires_between_layers():
-    net, x = View(), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_is_overwritten_through_a_view_costs_the_wires_between_layers(view):
+    net, x = View(VIEWS[view]), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
     found = report(net, x)
     assert unclear(found) == {"reach", "growth"} and found.reach is None
     assert "read again through another view of it, as View does" in dict(found.not_covered)["reach"]

@@ -22,7 +22,7 @@ class SharedWorker(ClusterPool):
     def submit(self, function, *arguments):
         cells, future = [cell["i"] for cell in arguments[1]], Future()
         self.there[future] = cells
-        threading.Timer(0.02 if 3 in cells else 0.05, self.end, (future, function, arguments)).start()
+        threading.Timer(0.02 if 3 in cells else 0.3, self.end, (future, function, arguments)).start()
         return future
 
     def end(self, future, function, arguments):
